@@ -1,0 +1,63 @@
+// What receivers, processors and exporters are to each other: the batch that moves, and who takes it.
+import type { Signal } from 'tricord/otlp';
+
+/** One OTLP `Export…ServiceRequest`, checked, never decoded on its way. */
+export interface Batch {
+  readonly signal: Signal;
+  /** Exactly the bytes of the request. */
+  readonly payload: Uint8Array;
+  /** Spans, log records or data points in it. */
+  readonly items: number;
+  /** Set by the stream receiver: who sent it, and as which of its batches. Makes a resend recognisable. */
+  readonly origin?: Origin | undefined;
+}
+
+export interface Origin {
+  /** 16 bytes. */
+  readonly instance: Uint8Array;
+  readonly sequence: bigint;
+}
+
+/** Takes batches. `offer` resolves when the batch is durable, or rejects with an {@link OfferError}. */
+export interface Consumer {
+  offer(batch: Batch): Promise<void>;
+}
+
+/** Why a batch was not taken. `retryable` decides between UNAVAILABLE/503 and INVALID_ARGUMENT/400 in every receiver. */
+export class OfferError extends Error {
+  readonly retryable: boolean;
+  /** When to come back, in milliseconds; set on every retryable refusal. */
+  readonly retryAfterMs: number;
+
+  constructor(message: string, retryable: boolean, retryAfterMs = 1000, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'OfferError';
+    this.retryable = retryable;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** Anything with a life of its own: started in dependency order, stopped in reverse. */
+export interface Component {
+  start(): Promise<void>;
+  /** Resolves when nothing is under way any more. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Sends what the queue holds. `export` is called with consecutive batches and resolves when they are delivered for good;
+ * it rejects with a {@link OfferError}: retryable ones are tried again by the pipeline, others drop the batch, counted.
+ */
+export interface Exporter extends Component {
+  export(batches: readonly QueuedBatch[]): Promise<void>;
+}
+
+/** Position in the queue: grows with every record, is comparable, and survives restarts. */
+export type Position = bigint;
+
+export interface QueuedBatch extends Batch {
+  /** Where this record lies. */
+  readonly position: Position;
+  /** Wall time of its arrival, milliseconds since the Unix epoch. */
+  readonly receivedAt: number;
+}

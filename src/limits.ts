@@ -1,0 +1,57 @@
+// Every bound of the agent, and how the bounds relate.
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+type LimitName =
+  | 'frame_bytes_max'
+  | 'ring_bytes_default'
+  | 'ring_bytes_min'
+  | 'ring_bytes_max'
+  | 'batch_bytes_max'
+  | 'unacked_bytes_max'
+  | 'attributes_max'
+  | 'events_max'
+  | 'links_max'
+  | 'attribute_value_length_max'
+  | 'cardinality_max'
+  | 'baggage_bytes_max'
+  | 'baggage_entries_max'
+  | 'tracestate_members_max'
+  | 'tracestate_bytes_max'
+  | 'labels_max'
+  | 'response_bytes_max';
+
+export const limits: Readonly<Record<LimitName, number>> = {
+  /** Bytes of one frame in the ring: the largest single span, log record or metric. */
+  frame_bytes_max: 256 * KIB,
+  /** Bytes of the ring between the application and the transport thread; a power of two. */
+  ring_bytes_default: 4 * MIB,
+  ring_bytes_min: 64 * KIB,
+  ring_bytes_max: 1024 * MIB,
+  /** Bytes of one batch on the stream. */
+  batch_bytes_max: 512 * KIB,
+  /** Bytes sent or waiting, kept until they are acknowledged. */
+  unacked_bytes_max: 16 * MIB,
+  /** Attributes, events and links of one span, attributes of one event or log record (OpenTelemetry's defaults). */
+  attributes_max: 128,
+  events_max: 128,
+  links_max: 128,
+  /** UTF-16 units of one attribute value; OpenTelemetry has no default, a frame has. */
+  attribute_value_length_max: 64 * KIB,
+  /** Series of one metric, the overflow series included (OpenTelemetry's default). */
+  cardinality_max: 2000,
+  /** Baggage by W3C: bytes and entries. */
+  baggage_bytes_max: 8192,
+  baggage_entries_max: 64,
+  /** Members of one tracestate header by W3C. */
+  tracestate_members_max: 32,
+  tracestate_bytes_max: 512,
+  /** Labels on one context. */
+  labels_max: 32,
+  /** Bytes of one response that the agent reads from a collector. */
+  response_bytes_max: 4 * MIB,
+};
+
+if (limits.frame_bytes_max > limits.batch_bytes_max) throw new RangeError('a frame must fit into a batch');
+if (limits.batch_bytes_max * 2 > limits.unacked_bytes_max)
+  throw new RangeError('two batches must fit into the resend buffer');

@@ -1,0 +1,3 @@
+// `tricord/otlp`: the wire codec that the agent and the collector share.
+export * from './record.ts';
+export * from './writer.ts';

@@ -1,0 +1,52 @@
+// The records that the three paths hand to the wire codec, and the sink that takes their bytes.
+import type { Writer } from './writer.ts';
+
+/** The three signals, numbered as on the stream and in the write-ahead log. */
+export const Signal = { traces: 1, metrics: 2, logs: 3 } as const;
+export type Signal = (typeof Signal)[keyof typeof Signal];
+export type SignalName = keyof typeof Signal;
+
+/** What an attribute, a log body or a label may hold on the wire (`opentelemetry.proto.common.v1.AnyValue`). */
+export type AnyValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | undefined
+  | Uint8Array
+  | readonly AnyValue[]
+  | { readonly [key: string]: AnyValue };
+
+/** Parallel slots: `keys[i]` has `values[i]` for i < `count`; slots beyond `count` are stale. */
+export interface AttributeList {
+  readonly keys: readonly string[];
+  readonly values: readonly AnyValue[];
+  readonly count: number;
+}
+
+/** An instrumentation scope (`opentelemetry.proto.common.v1.InstrumentationScope`) and its schema URL. */
+export interface ScopeRecord {
+  readonly name: string;
+  readonly version?: string | undefined;
+  readonly schemaUrl?: string | undefined;
+  readonly attributes?: AttributeList | undefined;
+}
+
+/**
+ * Where a path puts its encoded records: one frame per record, each frame one element of the repeated field 2
+ * that `ScopeSpans`, `ScopeMetrics` and `ScopeLogs` share (`spans`, `metrics`, `log_records`).
+ *
+ * A frame is opened, written and closed in one synchronous stretch:
+ * `const writer = sink.begin(signal, scope); if (writer !== null) { encode(writer, record); sink.commit(1); }`
+ */
+export interface Sink {
+  /** Declares a scope and returns the number that stands for it in {@link begin}. The same scope gives the same number. */
+  scope(scope: ScopeRecord): number;
+  /** Opens a frame and returns the writer at its payload; null when the buffer has no room (counted as a drop). */
+  begin(signal: Signal, scope: number): Writer | null;
+  /** Closes the frame; `items` is what it counts for (spans, log records, data points). False: it did not fit (counted). */
+  commit(items: number): boolean;
+  /** Fill level of the buffer, 0 to 1: what the sampling threshold listens to. */
+  level(): number;
+}
