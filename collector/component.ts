@@ -50,6 +50,22 @@ export interface Component {
  */
 export interface Exporter extends Component {
   export(batches: readonly QueuedBatch[]): Promise<void>;
+  /** Present when `export` resolving does not yet mean "settled": the queue's cursor then follows this instead. */
+  readonly settlement?: Settlement | undefined;
+}
+
+/**
+ * How an exporter that takes batches into memory first tells what is durable. The pipeline reads `start` after
+ * `start()` and seeks there when it is set; it calls `reader.done` from the listener only, never after `export`.
+ */
+export interface Settlement {
+  /**
+   * All up to and including this position was settled before; undefined: unknown, begin at the queue's own cursor.
+   * The queue must never give out a position at or below it again, even when its own files are lost.
+   */
+  readonly start: Position | undefined;
+  /** One listener, set once before the first `export`; also called during `stop()`. Positions grow. */
+  onSettled(listener: (position: Position) => void): void;
 }
 
 /** Position in the queue: grows with every record, is comparable, and survives restarts. */
