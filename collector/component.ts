@@ -8,6 +8,8 @@ export interface Batch {
   readonly payload: Uint8Array;
   /** Spans, log records or data points in it. */
   readonly items: number;
+  /** Component id of the receiver that took it (`otlp`, `otlp/edge`): with the signal it decides the pipelines. */
+  readonly source?: string | undefined;
   /** Set by the stream receiver: who sent it, and as which of its batches. Makes a resend recognisable. */
   readonly origin?: Origin | undefined;
 }
