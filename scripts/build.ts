@@ -1,0 +1,33 @@
+// Builds everything that runs: the agent, the collector, and the collector's page.
+import { spawnSync } from 'node:child_process';
+import { cpSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { build } from 'esbuild';
+
+const root = resolve(import.meta.dirname, '..');
+const page = join(root, 'collector/web/page');
+
+const { status } = spawnSync(
+  process.execPath,
+  [join(root, 'node_modules/typescript/bin/tsc'), '-b', 'collector'],
+  {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  },
+);
+if (status !== 0) process.exit(status ?? 1);
+
+await build({
+  entryPoints: [join(page, 'main.tsx')],
+  outdir: join(root, 'collector/dist/web'),
+  entryNames: '[name]',
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  target: 'es2022',
+  jsx: 'automatic',
+  jsxImportSource: 'preact',
+  loader: { '.svg': 'dataurl' },
+  logLevel: 'warning',
+});
+cpSync(join(page, 'index.html'), join(root, 'collector/dist/web/index.html'));

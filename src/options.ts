@@ -1,0 +1,400 @@
+// Every option of the agent in one table: its variable, default, unit, bounds and meaning.
+import { readFileSync } from 'node:fs';
+import { OptionError } from './errors.ts';
+import { limits } from './limits.ts';
+
+/** The options of the agent, as `start()` takes them (all optional there) and as the agent then uses them. */
+export interface Options {
+  disabled: boolean;
+  serviceName: string;
+  resourceAttributes: Readonly<Record<string, string>>;
+  endpoint: string;
+  protocol: 'grpc' | 'http/protobuf';
+  headers: Readonly<Record<string, string>>;
+  certificate: string;
+  clientCertificate: string;
+  clientKey: string;
+  timeout: number;
+  tracesExporter: 'otlp' | 'none';
+  metricsExporter: 'otlp' | 'none';
+  logsExporter: 'otlp' | 'none';
+  tracesSampler: TracesSampler;
+  tracesSamplerArg: number;
+  propagators: readonly string[];
+  metricExportInterval: number;
+  exemplarFilter: 'trace_based' | 'always_on' | 'always_off';
+  histogramAggregation: 'explicit_bucket_histogram' | 'base2_exponential_bucket_histogram';
+  cardinalityLimit: number;
+  metricLabels: readonly string[];
+  baggageLabels: readonly string[];
+  attributeCountLimit: number;
+  attributeValueLengthLimit: number;
+  eventCountLimit: number;
+  linkCountLimit: number;
+  instrumentations: readonly string[];
+  tracesLinger: number;
+  logsLinger: number;
+  ringBytes: number;
+  flushTimeout: number;
+}
+
+type TracesSampler =
+  | 'always_on'
+  | 'always_off'
+  | 'traceidratio'
+  | 'parentbased_always_on'
+  | 'parentbased_always_off'
+  | 'parentbased_traceidratio';
+
+/** One row of the table; {@link Option.parse} turns the variable's text into the value and throws an Error saying what would be right. */
+export interface Option<T> {
+  readonly env: string;
+  readonly default: T;
+  readonly doc: string;
+  /** What the value is, with its unit and bounds, for people. */
+  readonly shape: string;
+  readonly parse: (text: string) => T;
+  /** Whether a value given in code is acceptable. */
+  readonly accepts: (value: unknown) => boolean;
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string';
+
+function text(env: string, fallback: string, doc: string, shape = 'text'): Option<string> {
+  return { env, default: fallback, doc, shape, parse: value => value, accepts: isText };
+}
+
+function flag(env: string, fallback: boolean, doc: string): Option<boolean> {
+  const parse = (value: string): boolean => {
+    const lower = value.toLowerCase();
+    if (lower !== 'true' && lower !== 'false') throw new Error('true or false');
+    return lower === 'true';
+  };
+  return {
+    env,
+    default: fallback,
+    doc,
+    shape: 'true or false',
+    parse,
+    accepts: value => typeof value === 'boolean',
+  };
+}
+
+function choice<T extends string>(
+  env: string,
+  choices: readonly T[],
+  fallback: NoInfer<T>,
+  doc: string,
+): Option<T> {
+  const shape = choices.join(', ');
+  const parse = (value: string): T => {
+    const found = choices.find(candidate => candidate === value.toLowerCase());
+    if (found === undefined) throw new Error(`one of ${shape}`);
+    return found;
+  };
+  return { env, default: fallback, doc, shape, parse, accepts: value => choices.includes(value as T) };
+}
+
+interface Bounds {
+  readonly min: number;
+  readonly max: number;
+  readonly unit: string;
+  readonly fraction?: boolean;
+}
+
+function quantity(env: string, fallback: number, bounds: Bounds, doc: string): Option<number> {
+  const { min, max, unit, fraction = false } = bounds;
+  const shape = `${unit}, ${min} to ${max}`;
+  const accepts = (value: unknown): boolean =>
+    typeof value === 'number' && value >= min && value <= max && (fraction || Number.isInteger(value));
+  const parse = (value: string): number => {
+    const number = value.trim() === '' ? Number.NaN : Number(value);
+    if (!accepts(number)) throw new Error(`${fraction ? 'a number' : 'a whole number'} (${shape})`);
+    return number;
+  };
+  return { env, default: fallback, doc, shape, parse, accepts };
+}
+
+function list(env: string, fallback: readonly string[], doc: string): Option<readonly string[]> {
+  const parse = (value: string): string[] =>
+    value
+      .split(',')
+      .map(item => item.trim())
+      .filter(item => item !== '');
+  const accepts = (value: unknown): boolean => Array.isArray(value) && value.every(isText);
+  return { env, default: fallback, doc, shape: 'list, separated by commas', parse, accepts };
+}
+
+function pairs(env: string, doc: string): Option<Readonly<Record<string, string>>> {
+  const parse = (value: string): Record<string, string> => {
+    const entries = value
+      .split(',')
+      .filter(item => item.trim() !== '')
+      .map(item => {
+        const at = item.indexOf('=');
+        if (at <= 0) throw new Error('key=value pairs, separated by commas, values percent-encoded');
+        return [item.slice(0, at).trim(), decodeURIComponent(item.slice(at + 1).trim())] as const;
+      });
+    return Object.fromEntries(entries);
+  };
+  const accepts = (value: unknown): boolean =>
+    typeof value === 'object' && value !== null && Object.values(value).every(isText);
+  return { env, default: {}, doc, shape: 'key=value pairs, separated by commas', parse, accepts };
+}
+
+const milliseconds = (min: number, max: number): Bounds => ({ min, max, unit: 'ms' });
+const count = (max: number): Bounds => ({ min: 0, max, unit: 'count' });
+const exporters = ['otlp', 'none'] as const;
+const samplers: readonly TracesSampler[] = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+];
+
+/** The table. Its order is the order of the reference page. */
+export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } = {
+  disabled: flag('OTEL_SDK_DISABLED', false, 'Turns the whole agent off.'),
+  serviceName: text(
+    'OTEL_SERVICE_NAME',
+    '',
+    'The service’s name; else `service.name` of the resource attributes, else the name in the nearest `package.json`.',
+  ),
+  resourceAttributes: pairs(
+    'OTEL_RESOURCE_ATTRIBUTES',
+    'Attributes of the resource, beside those that are detected.',
+  ),
+  endpoint: text(
+    'OTEL_EXPORTER_OTLP_ENDPOINT',
+    'http://127.0.0.1:4317',
+    'Where the collector listens; `https` for TLS.',
+    'URL',
+  ),
+  protocol: choice(
+    'OTEL_EXPORTER_OTLP_PROTOCOL',
+    ['grpc', 'http/protobuf'],
+    'grpc',
+    'gRPC (the stream, or plain OTLP where the collector does not know it), or OTLP/HTTP.',
+  ),
+  headers: pairs('OTEL_EXPORTER_OTLP_HEADERS', 'Headers of every call to the collector.'),
+  certificate: text('OTEL_EXPORTER_OTLP_CERTIFICATE', '', 'Certificate authority to trust, PEM.', 'file'),
+  clientCertificate: text('OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE', '', 'Client certificate, PEM.', 'file'),
+  clientKey: text('OTEL_EXPORTER_OTLP_CLIENT_KEY', '', 'Key of the client certificate, PEM.', 'file'),
+  timeout: quantity(
+    'OTEL_EXPORTER_OTLP_TIMEOUT',
+    10_000,
+    milliseconds(1, 600_000),
+    'How long one call to the collector may take.',
+  ),
+  tracesExporter: choice('OTEL_TRACES_EXPORTER', exporters, 'otlp', 'Whether spans are sent.'),
+  metricsExporter: choice('OTEL_METRICS_EXPORTER', exporters, 'otlp', 'Whether metrics are sent.'),
+  logsExporter: choice(
+    'OTEL_LOGS_EXPORTER',
+    exporters,
+    'otlp',
+    'Whether log records are sent; with `none`, log lines still carry their trace and span IDs.',
+  ),
+  tracesSampler: choice('OTEL_TRACES_SAMPLER', samplers, 'parentbased_always_on', 'Which traces are kept.'),
+  tracesSamplerArg: quantity(
+    'OTEL_TRACES_SAMPLER_ARG',
+    1,
+    { min: 0, max: 1, unit: 'probability', fraction: true },
+    'Probability for the `traceidratio` samplers.',
+  ),
+  propagators: list(
+    'OTEL_PROPAGATORS',
+    ['tracecontext', 'baggage'],
+    'Which headers carry the context: `tracecontext`, `baggage`, or `none`.',
+  ),
+  metricExportInterval: quantity(
+    'OTEL_METRIC_EXPORT_INTERVAL',
+    10_000,
+    milliseconds(10, 3_600_000),
+    'How often metrics are collected.',
+  ),
+  exemplarFilter: choice(
+    'OTEL_METRICS_EXEMPLAR_FILTER',
+    ['trace_based', 'always_on', 'always_off'],
+    'trace_based',
+    'Which measurements may become exemplars.',
+  ),
+  histogramAggregation: choice(
+    'OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION',
+    ['explicit_bucket_histogram', 'base2_exponential_bucket_histogram'],
+    'explicit_bucket_histogram',
+    'How histograms aggregate.',
+  ),
+  cardinalityLimit: quantity(
+    'TRICORD_CARDINALITY_LIMIT',
+    limits.cardinality_max,
+    { min: 2, max: 1_000_000, unit: 'series' },
+    'Series of one metric; those beyond are added up in the series `otel.metric.overflow=true`.',
+  ),
+  metricLabels: list(
+    'TRICORD_METRIC_LABELS',
+    [],
+    'Labels of the context that become attributes of metric points.',
+  ),
+  baggageLabels: list(
+    'TRICORD_BAGGAGE_LABELS',
+    [],
+    'Labels of the context that cross process boundaries as W3C baggage, both ways.',
+  ),
+  attributeCountLimit: quantity(
+    'OTEL_ATTRIBUTE_COUNT_LIMIT',
+    limits.attributes_max,
+    count(10_000),
+    'Attributes of one span, event, link or log record.',
+  ),
+  attributeValueLengthLimit: quantity(
+    'OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT',
+    limits.attribute_value_length_max,
+    { min: 0, max: limits.attribute_value_length_max, unit: 'UTF-16 units' },
+    'Length of one attribute’s text; longer ones are cut.',
+  ),
+  eventCountLimit: quantity(
+    'OTEL_SPAN_EVENT_COUNT_LIMIT',
+    limits.events_max,
+    count(10_000),
+    'Events of one span.',
+  ),
+  linkCountLimit: quantity(
+    'OTEL_SPAN_LINK_COUNT_LIMIT',
+    limits.links_max,
+    count(10_000),
+    'Links of one span.',
+  ),
+  instrumentations: list(
+    'TRICORD_INSTRUMENTATIONS',
+    ['all'],
+    'Which instrumentations `tricord/register` installs: `all`, `none`, names, and names with a minus sign for exceptions.',
+  ),
+  tracesLinger: quantity(
+    'TRICORD_TRACES_LINGER',
+    100,
+    milliseconds(0, 60_000),
+    'How long an ended span may wait for others before it is sent.',
+  ),
+  logsLinger: quantity(
+    'TRICORD_LOGS_LINGER',
+    1000,
+    milliseconds(0, 60_000),
+    'How long a log record may wait for others before it is sent.',
+  ),
+  ringBytes: quantity(
+    'TRICORD_RING_BYTES',
+    limits.ring_bytes_default,
+    { min: limits.ring_bytes_min, max: limits.ring_bytes_max, unit: 'bytes' },
+    'Size of the buffer between the application and the transport thread, rounded up to a power of two.',
+  ),
+  flushTimeout: quantity(
+    'TRICORD_FLUSH_TIMEOUT',
+    2000,
+    milliseconds(0, 60_000),
+    'How long the exit of the process may wait until everything is delivered.',
+  ),
+};
+
+export interface ReadOptions {
+  readonly options: Readonly<Options>;
+  /** Variables that could not be used, each with what would be right; their defaults are in force. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Options from code over the environment over the defaults. As the OpenTelemetry specification asks, a variable that
+ * cannot be used is reported and ignored; empty variables count as unset.
+ * @throws OptionError for an unknown or unusable option given in code
+ */
+export function readOptions(given: Partial<Options> = {}, env: NodeJS.ProcessEnv = process.env): ReadOptions {
+  const warnings = unknownVariables(env);
+  const names = Object.keys(optionTable) as (keyof Options)[];
+  for (const name of Object.keys(given)) {
+    if (!names.includes(name as keyof Options)) {
+      throw new OptionError(`Unknown option "${name}". Did you mean "${nearest(name, names)}"?`);
+    }
+  }
+  const read = <K extends keyof Options>(name: K): Options[K] => {
+    const option: Option<Options[K]> = optionTable[name];
+    const value = given[name];
+    if (value !== undefined) {
+      if (option.accepts(value)) return value;
+      throw new OptionError(`Option "${name}" is ${printable(value)}; it takes ${option.shape}.`);
+    }
+    const variable = env[option.env];
+    if (variable === undefined || variable === '') return option.default;
+    try {
+      return option.parse(variable);
+    } catch (error) {
+      warnings.push(`${option.env}=${printable(variable)} is ignored: it takes ${(error as Error).message}.`);
+      return option.default;
+    }
+  };
+  return {
+    options: Object.fromEntries(names.map(name => [name, read(name)])) as unknown as Options,
+    warnings,
+  };
+}
+
+/** `TRICORD_*` variables that mean nothing are most likely misspelled. */
+function unknownVariables(env: NodeJS.ProcessEnv): string[] {
+  const known = Object.values(optionTable).map(option => option.env);
+  return Object.keys(env)
+    .filter(name => name.startsWith('TRICORD_') && !known.includes(name))
+    .map(name => `${name} is ignored: there is no such variable. Did you mean ${nearest(name, known)}?`);
+}
+
+const printable = (value: unknown): string => (JSON.stringify(value) ?? String(value)).slice(0, 200);
+
+function nearest(name: string, candidates: readonly string[]): string {
+  const distances = candidates.map(candidate => [editDistance(name, candidate), candidate] as const);
+  return distances.reduce((best, next) => (next[0] < best[0] ? next : best))[1];
+}
+
+/** Levenshtein distance, case ignored. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1]!.toLowerCase() === b[j - 1]!.toLowerCase();
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (same ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+/**
+ * The contents of a PEM file that an option names; undefined when it names none.
+ * @throws OptionError naming the variable, the path and the reason
+ */
+export function readPem(
+  name: 'certificate' | 'clientCertificate' | 'clientKey',
+  path: string,
+): string | undefined {
+  if (path === '') return undefined;
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new OptionError(
+      `${optionTable[name].env}: cannot read ${printable(path)}: ${(error as Error).message}`,
+    );
+  }
+}
+
+/** The reference table in Markdown, one row per option. */
+export function optionsMarkdown(): string {
+  const rows = (Object.entries(optionTable) as [string, Option<unknown>][]).map(([name, option]) => {
+    const shown =
+      typeof option.default === 'object'
+        ? Object.values(option.default as object).join(',')
+        : String(option.default);
+    return `| \`${option.env}\` | \`${name}\` | ${shown === '' ? '' : `\`${shown}\``} | ${option.shape} | ${option.doc} |`;
+  });
+  return ['| variable | in `start()` | default | takes | meaning |', '|---|---|---|---|---|', ...rows].join(
+    '\n',
+  );
+}
