@@ -16,7 +16,7 @@ export const INSTANCE_ID_BYTES = 16;
 const HELLO_RESOURCE_BYTES_MAX = 256 * 1024;
 const REASON_UNITS_MAX = 1024;
 const REJECTED_MAX = 4096;
-const NO_BYTES = new Uint8Array(0);
+const NO_BYTES: Uint8Array = new Uint8Array(0);
 
 /** Tags of the fields, `number * 8 + wire type`. */
 const HELLO: number = 8 + WireType.len;
