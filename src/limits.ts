@@ -19,6 +19,8 @@ type LimitName =
   | 'tracestate_members_max'
   | 'tracestate_bytes_max'
   | 'labels_max'
+  | 'label_value_length_max'
+  | 'span_pool_max'
   | 'response_bytes_max';
 
 export const limits: Readonly<Record<LimitName, number>> = {
@@ -48,6 +50,10 @@ export const limits: Readonly<Record<LimitName, number>> = {
   tracestate_bytes_max: 512,
   /** Labels on one context. */
   labels_max: 32,
+  /** UTF-16 units of one label value. */
+  label_value_length_max: 1024,
+  /** Span records that the pool keeps for reuse; those beyond it are left to the garbage collector. */
+  span_pool_max: 2048,
   /** Bytes of one response that the agent reads from a collector. */
   response_bytes_max: 4 * MIB,
 };

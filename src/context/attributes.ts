@@ -1,0 +1,213 @@
+// What may be kept of a value that an application hands over: a bounded copy that no getter can disturb.
+import { limits } from '../limits.ts';
+
+/** A value that the wire can carry; the same shape as `AnyValue` of the wire codec. */
+export type CleanValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | undefined
+  | Uint8Array
+  | readonly CleanValue[]
+  | { readonly [key: string]: CleanValue };
+
+/** Depth and number of values of one structured attribute; what lies beyond is left out. */
+const DEPTH_MAX = 8;
+const NODES_MAX = 1024;
+
+/** Counts of what the bounds took away, over the life of a provider. */
+export interface ValueCounters {
+  /** Values cut to the length limit. */
+  truncated: number;
+  /** Values that cannot be carried (functions, symbols) or threw while they were read. */
+  rejected: number;
+}
+
+let nodesLeft = 0;
+
+/**
+ * The value as it can be kept, or undefined when there is nothing to keep. Strings are cut to `lengthMax` UTF-16 units,
+ * arrays and objects are copied (depth 8, 1024 values). Never throws.
+ */
+export function cleanValue(value: unknown, lengthMax: number, counters: ValueCounters): CleanValue {
+  if (typeof value === 'string') return bounded(value, lengthMax, counters);
+  if (typeof value === 'number' || typeof value === 'boolean') return value;
+  if (value === null || value === undefined) return undefined;
+  nodesLeft = NODES_MAX;
+  try {
+    return copy(value, lengthMax, counters, 0);
+  } catch {
+    counters.rejected++;
+    return undefined;
+  }
+}
+
+/** The text within `lengthMax` UTF-16 units; what is cut away is counted. */
+function bounded(value: string, lengthMax: number, counters: ValueCounters): string {
+  if (value.length <= lengthMax) return value;
+  counters.truncated++;
+  return value.slice(0, lengthMax);
+}
+
+function copy(value: unknown, lengthMax: number, counters: ValueCounters, depth: number): CleanValue {
+  nodesLeft--;
+  switch (typeof value) {
+    case 'string':
+      return bounded(value, lengthMax, counters);
+    case 'number':
+    case 'boolean':
+      return value;
+    case 'bigint':
+      return copyBigint(value, lengthMax, counters);
+    case 'object':
+      return value === null ? null : copyObject(value, lengthMax, counters, depth);
+    case 'undefined':
+      return null;
+    default:
+      counters.rejected++;
+      return undefined;
+  }
+}
+
+/** A bigint that int64 holds; a larger one as text, whose length is bounded before it is built. */
+function copyBigint(value: bigint, lengthMax: number, counters: ValueCounters): CleanValue {
+  if (BigInt.asIntN(64, value) === value) return value;
+  if (BigInt.asIntN(4096, value) === value) return bounded(value.toString(), lengthMax, counters);
+  counters.rejected++;
+  return undefined;
+}
+
+function copyObject(value: object, lengthMax: number, counters: ValueCounters, depth: number): CleanValue {
+  if (value instanceof Uint8Array) {
+    if (value.length > lengthMax) counters.truncated++;
+    return value.slice(0, lengthMax);
+  }
+  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Error) return bounded(String(value.message), lengthMax, counters);
+  if (depth >= DEPTH_MAX) {
+    counters.truncated++;
+    return null;
+  }
+  if (Array.isArray(value)) return copyArray(value, lengthMax, counters, depth + 1);
+  const result: Record<string, CleanValue> = Object.create(null);
+  for (const key of Object.keys(value)) {
+    if (nodesLeft <= 0) {
+      counters.truncated++;
+      break;
+    }
+    result[bounded(key, lengthMax, counters)] = copy(
+      (value as Record<string, unknown>)[key],
+      lengthMax,
+      counters,
+      depth + 1,
+    );
+  }
+  return result;
+}
+
+function copyArray(value: readonly unknown[], lengthMax: number, counters: ValueCounters, depth: number): CleanValue {
+  const result: CleanValue[] = [];
+  for (let i = 0; i < value.length; i++) {
+    if (nodesLeft <= 0) {
+      counters.truncated++;
+      break;
+    }
+    result.push(copy(value[i], lengthMax, counters, depth));
+  }
+  return result;
+}
+
+/** Limits of one attribute list, as `OTEL_*_ATTRIBUTE_COUNT_LIMIT` and `…_VALUE_LENGTH_LIMIT` set them. */
+export interface AttributeLimits {
+  /** Attributes. */
+  readonly attributes: number;
+  /** UTF-16 units of one value. */
+  readonly valueLength: number;
+}
+
+export const defaultAttributeLimits: AttributeLimits = {
+  attributes: limits.attributes_max,
+  valueLength: limits.attribute_value_length_max,
+};
+
+/**
+ * A reusable attribute list: parallel slots that are filled, encoded and cleared.
+ *
+ * Invariant: for i < count, keys[i] are distinct and values[i] is clean; slots from count on hold '' and undefined, so
+ * that a pooled list keeps nothing of the application alive.
+ */
+export class AttributeSlots {
+  readonly keys: string[] = [];
+  readonly values: CleanValue[] = [];
+  count = 0;
+  /** Attributes that the count limit, an unusable key or an unusable value cost. */
+  dropped = 0;
+
+  /** Sets one attribute; the last value of a key wins. Null and undefined set nothing. */
+  set(key: string, value: unknown, bounds: AttributeLimits, counters: ValueCounters): void {
+    if (value === undefined || value === null) return;
+    const clean = cleanValue(value, bounds.valueLength, counters);
+    if (clean === undefined || typeof key !== 'string' || key === '') {
+      this.dropped++;
+      return;
+    }
+    const { keys, count } = this;
+    for (let i = 0; i < count; i++) {
+      if (keys[i] === key) {
+        this.values[i] = clean;
+        return;
+      }
+    }
+    if (count >= bounds.attributes) {
+      this.dropped++;
+      return;
+    }
+    keys[count] = key;
+    this.values[count] = clean;
+    this.count = count + 1;
+  }
+
+  /** Sets the own enumerable properties of `attributes`. A property that throws costs itself only. */
+  setAll(attributes: object, bounds: AttributeLimits, counters: ValueCounters): void {
+    let names: string[];
+    try {
+      names = Object.keys(attributes);
+    } catch {
+      counters.rejected++;
+      return;
+    }
+    for (let i = 0; i < names.length; i++) this.#setFrom(attributes, names[i]!, bounds, counters);
+  }
+
+  #setFrom(attributes: object, key: string, bounds: AttributeLimits, counters: ValueCounters): void {
+    let value: unknown;
+    try {
+      value = (attributes as Record<string, unknown>)[key];
+    } catch {
+      counters.rejected++;
+      this.dropped++;
+      return;
+    }
+    this.set(key, value, bounds, counters);
+  }
+
+  /** Appends a list whose keys are distinct and whose values are clean; for an empty list only. */
+  seed(list: { readonly keys: readonly string[]; readonly values: readonly CleanValue[]; readonly count: number }): void {
+    for (let i = 0; i < list.count; i++) {
+      this.keys[i] = list.keys[i]!;
+      this.values[i] = list.values[i];
+    }
+    this.count = list.count;
+  }
+
+  clear(): void {
+    for (let i = 0; i < this.count; i++) {
+      this.keys[i] = '';
+      this.values[i] = undefined;
+    }
+    this.count = 0;
+    this.dropped = 0;
+  }
+}
