@@ -1,12 +1,52 @@
-// The queue's whole contract: offer, read, done. `wal.ts` keeps it on disk.
+// The queue's whole contract: open, offer, read, done. `wal.ts` keeps it on disk.
 import type { Batch, Consumer, Position, QueuedBatch } from '../component.ts';
+import type { Disk } from './disk.ts';
+
+export interface QueueOptions {
+  /** Belongs to the queue alone; made when it is not there. */
+  readonly directory: string;
+  /** Names of all readers: a segment is deleted when each of them is done with it. */
+  readonly readers: readonly string[];
+  /** Bytes of one segment file; at most a quarter of `bytesMax`. Default 64 MiB. */
+  readonly segmentBytes?: number | undefined;
+  /** Bytes of all segments together; beyond it offers are refused. Default 4 GiB. */
+  readonly bytesMax?: number | undefined;
+  /** Bytes offered and not yet durable, which are held in memory; beyond it offers are refused. Default 64 MiB. */
+  readonly waitingBytesMax?: number | undefined;
+  /** Bytes of the newest records kept in memory for readers that keep up. Default 16 MiB. */
+  readonly hotBytesMax?: number | undefined;
+  /**
+   * When an offer resolves. `always` (default): after an fsync, nothing acknowledged can be lost. `interval`: after the
+   * write; a crash of the machine, not of the process, loses up to `fsyncIntervalMs` and one fsync's time. `never`: after the
+   * write; such a crash loses what the kernel had not written yet, with Linux's defaults some 30 seconds.
+   */
+  readonly fsync?: FsyncMode | undefined;
+  /** Milliseconds between two fsyncs in mode `interval`. Default 200. */
+  readonly fsyncIntervalMs?: number | undefined;
+  /** Told of everything that an operator should know: damage found, disk failures and their end. */
+  readonly onEvent?: ((event: QueueEvent) => void) | undefined;
+  /** The file system; another one injects faults. */
+  readonly disk?: Disk | undefined;
+}
+
+export type FsyncMode = 'always' | 'interval' | 'never';
+
+export interface QueueEvent {
+  readonly level: 'info' | 'warn' | 'error';
+  /** One line that names what happened and the file. */
+  readonly message: string;
+  readonly error?: unknown;
+}
 
 /** What lies between receivers and exporters. Every offered batch is durable before `offer` resolves. */
 export interface Queue extends Consumer {
   /**
    * Appends a batch; resolves after the fsync that covers it. A batch whose origin is known already resolves
    * without being appended again, and is counted as a duplicate. Rejects with a retryable OfferError when the
-   * queue is full or the disk refuses.
+   * queue is full or the disk refuses, with one that is not retryable when the batch could never be taken.
+   *
+   * The payload belongs to the queue from here on: it must not be written to again. The sequences of an instance start at 1
+   * and are offered in order; when one is refused retryably, it is the next of its instance to be offered.
    */
   offer(batch: Batch): Promise<void>;
   /** The reader of this name; its cursor is kept on disk under the name. */
@@ -34,13 +74,23 @@ export interface Reader {
 
 export interface QueueStats {
   readonly segments: number;
+  /** Bytes on disk. */
   readonly bytes: number;
+  /** Batches in the segments, those that readers are done with included. */
   readonly records: number;
   readonly appended: bigint;
   readonly duplicates: bigint;
   readonly fsyncs: bigint;
+  /** Batches found at the start. */
   readonly recovered: bigint;
+  /** Records, headers, cursors and whole segments that were damaged or missing. */
   readonly damaged: bigint;
+  /** Bytes that a crash left behind the last whole record: never acknowledged. */
   readonly tornBytes: bigint;
+  /** Offers refused, for whichever reason. */
   readonly refused: bigint;
+  /** Failed operations of the disk. */
+  readonly diskErrors: bigint;
+  /** Segments given up after a failed fsync, or a failed write that could not be undone. */
+  readonly retired: bigint;
 }

@@ -1,0 +1,66 @@
+// How many bytes the queue takes: on disk and, not durable yet, in memory.
+import { OfferError } from '../component.ts';
+
+/*
+ *   | on disk                    | waiting | free                 | bytesMax
+ *                                |· at most waitingBytesMax ·|
+ *
+ * Invariant: on disk + waiting ≤ bytesMax, segment heads apart; a single record may exceed `waitingBytesMax` when nothing
+ * else waits. Once an offer was refused, all are, until there is more room: a small batch never overtakes a large one.
+ */
+
+const retryAfterMs = 1000;
+
+export interface AdmissionLimits {
+  readonly directory: string;
+  readonly bytesMax: number;
+  readonly waitingBytesMax: number;
+}
+
+export class Admission {
+  readonly #limits: AdmissionLimits;
+  #diskBytes = 0;
+  #waitingBytes = 0;
+  #full = false;
+
+  constructor(limits: AdmissionLimits) {
+    this.#limits = limits;
+  }
+
+  get diskBytes(): number {
+    return this.#diskBytes;
+  }
+
+  /** The record waits from now on. @throws OfferError when it cannot be taken now, or never. */
+  admit(bytes: number): void {
+    const { directory, bytesMax, waitingBytesMax } = this.#limits;
+    if (bytes > bytesMax / 2) {
+      throw new OfferError(`a record of ${bytes} bytes is more than half of the queue (${bytesMax})`, false);
+    }
+    const waiting = this.#waitingBytes + bytes;
+    if (this.#diskBytes + waiting > bytesMax || (this.#waitingBytes > 0 && waiting > waitingBytesMax)) {
+      this.#full = true;
+    }
+    if (this.#full) throw new OfferError(`the queue in ${directory} is full`, true, retryAfterMs);
+    this.#waitingBytes = waiting;
+  }
+
+  /** Records of so many bytes wait no more: they are on disk, or refused. */
+  release(bytes: number): void {
+    this.#waitingBytes -= bytes;
+    this.#full = false;
+  }
+
+  /** What lies on disk now. */
+  measure(diskBytes: number): void {
+    if (diskBytes < this.#diskBytes) this.#full = false;
+    this.#diskBytes = diskBytes;
+  }
+
+  free(): number {
+    if (this.#full) return 0;
+    const { bytesMax, waitingBytesMax } = this.#limits;
+    const onDisk = bytesMax - this.#diskBytes - this.#waitingBytes;
+    return Math.max(0, Math.min(onDisk, waitingBytesMax - this.#waitingBytes));
+  }
+}

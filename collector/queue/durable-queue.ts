@@ -1,0 +1,339 @@
+// The queue on disk: takes offers, commits all that wait with one fsync, and lets readers go through what is durable.
+import { type Batch, OfferError, type Position, type QueuedBatch } from '../component.ts';
+import { Admission } from './admission.ts';
+import type { CursorFile } from './cursor.ts';
+import type { Horizon } from './dedup.ts';
+import type { Disk } from './disk.ts';
+import type { DirectoryLock } from './lock.ts';
+import { type Entry, entryOf, recordBytes, SegmentLog } from './log.ts';
+import { origin, segmentOf } from './position.ts';
+import type { Queue, QueueOptions, QueueStats, Reader } from './queue.ts';
+import { type ReaderHost, WalReader } from './reader.ts';
+import type { Recovered } from './recovery.ts';
+import { Tail } from './tail.ts';
+
+/*
+ *   offer ──▶ waiting ──▶ one write, one fsync ──▶ offers resolve, tail ──▶ readers ──▶ cursors ──▶ segments deleted
+ *             └ at most waitingBytesMax ┘          └ at most hotBytesMax ┘
+ *
+ * Invariants: one job at a time touches the log (#work). A batch is visible to readers only when its offer may resolve.
+ * A segment goes only when every reader's saved cursor is past it and a successor holds the horizon.
+ */
+
+const retryAfterMs = 1000;
+const sequenceMax = 2n ** 64n - 1n;
+
+export type Settings = QueueOptions & {
+  readonly [K in 'segmentBytes' | 'bytesMax' | 'waitingBytesMax' | 'hotBytesMax' | 'fsyncIntervalMs']: number;
+} & Required<{ readonly [K in 'fsync' | 'onEvent']: NonNullable<QueueOptions[K]> }> & { readonly disk: Disk };
+
+/** A reader's cursor as it was found. */
+export interface Cursor {
+  readonly name: string;
+  readonly file: CursorFile;
+  readonly position: Position;
+  readonly damaged: boolean;
+}
+
+/** A batch that is not durable yet, and who waits for it. */
+interface Waiting extends PromiseWithResolvers<void> {
+  readonly entry: Entry;
+}
+
+export class DurableQueue implements Queue, ReaderHost {
+  readonly disk: Disk;
+  readonly log: SegmentLog;
+  readonly tail: Tail;
+  changes = 0;
+  closed = false;
+  readonly #settings: Settings;
+  readonly #lock: DirectoryLock;
+  readonly #horizon: Horizon;
+  readonly #recovered: Recovered;
+  readonly #admission: Admission;
+  readonly #readers = new Map<string, WalReader>();
+  readonly #listeners = new Set<() => void>();
+  #waiting: Waiting[] = [];
+  /** Settles with the batch offered last. */
+  #newest: Promise<void> = Promise.resolve();
+  #working: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  #reclaimDue = true;
+  #flushDue = false;
+  #flushTimer: NodeJS.Timeout | undefined;
+  #skipPosition: Position = origin;
+  #failing = false;
+  #appended = 0n;
+  #duplicates = 0n;
+  #refused = 0n;
+  #damaged: number;
+  #diskErrors = 0n;
+
+  constructor(
+    settings: Settings,
+    lock: DirectoryLock,
+    horizon: Horizon,
+    recovered: Recovered,
+    cursors: readonly Cursor[],
+  ) {
+    this.disk = settings.disk;
+    this.#settings = settings;
+    this.#lock = lock;
+    this.#horizon = horizon;
+    this.#recovered = recovered;
+    this.#admission = new Admission(settings);
+    const { segments } = recovered;
+    const numbers = [segments.at(-1)?.number ?? 0, ...cursors.map(cursor => segmentOf(cursor.position))];
+    const warn = this.warn.bind(this);
+    this.log = new SegmentLog({ ...settings, horizon, warn }, segments, Math.max(...numbers) + 1);
+    this.tail = new Tail(settings.hotBytesMax, this.log.end);
+    for (const { name, file, position } of cursors) {
+      this.#readers.set(name, new WalReader(name, this, file, position));
+    }
+    this.#damaged = recovered.damaged + cursors.filter(cursor => cursor.damaged).length;
+    this.#admission.measure(this.log.bytes());
+    this.#wake();
+  }
+
+  offer(batch: Batch): Promise<void> {
+    try {
+      return this.#take(batch);
+    } catch (error) {
+      this.#refused++;
+      return Promise.reject(error);
+    }
+  }
+
+  reader(name: string): Reader {
+    const reader = this.#readers.get(name);
+    if (reader === undefined) throw new RangeError(`the queue was opened without a reader ${name}`);
+    return reader;
+  }
+
+  durableSequence(instance: Uint8Array): bigint {
+    return this.#horizon.durableSequence(instance);
+  }
+
+  bytesFree(): number {
+    return this.#closing === undefined ? this.#admission.free() : 0;
+  }
+
+  stats(): QueueStats {
+    const { segments, fsyncs, diskErrors, retired } = this.log;
+    return {
+      segments: segments.length,
+      bytes: this.#admission.diskBytes,
+      records: segments.reduce((sum, segment) => sum + segment.records, 0),
+      appended: this.#appended,
+      duplicates: this.#duplicates,
+      fsyncs,
+      recovered: BigInt(this.#recovered.records),
+      damaged: BigInt(this.#damaged),
+      tornBytes: BigInt(this.#recovered.tornBytes),
+      refused: this.#refused,
+      diskErrors: this.#diskErrors + diskErrors,
+      retired,
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  // For the readers.
+
+  async changed(seen: number, signal: AbortSignal): Promise<void> {
+    if (this.changes !== seen || signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#listeners.add(resolve);
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    await promise;
+    this.#listeners.delete(resolve);
+  }
+
+  passed(): void {
+    this.tail.forget(this.#leastOf(reader => reader.frontier));
+  }
+
+  settled(): void {
+    this.#reclaimDue = true;
+    this.#wake();
+  }
+
+  skipTo(position: Position): void {
+    if (position > this.#skipPosition) this.#skipPosition = position;
+    this.#wake();
+  }
+
+  damage(message: string): void {
+    this.#damaged++;
+    this.warn(message);
+  }
+
+  diskError(message: string, error: unknown): void {
+    this.#diskErrors++;
+    this.warn(message, error);
+  }
+
+  warn(message: string, error?: unknown): void {
+    this.#settings.onEvent({ level: 'warn', message, error });
+  }
+
+  // Offers.
+
+  #take(batch: Batch): Promise<void> {
+    const { origin } = batch;
+    checkBatch(batch);
+    if (this.#closing !== undefined) throw new OfferError('the queue is closing', true, retryAfterMs);
+    const state = origin === undefined ? 'new' : this.#horizon.state(origin);
+    if (state !== 'new') {
+      this.#duplicates++;
+      return state === 'durable' ? Promise.resolve() : this.#newest;
+    }
+    this.#admission.admit(recordBytes(batch));
+    if (origin !== undefined) this.#horizon.claim(origin);
+    const waiting: Waiting = { entry: entryOf(batch, Date.now()), ...Promise.withResolvers<void>() };
+    this.#waiting.push(waiting);
+    this.#newest = waiting.promise;
+    this.#wake();
+    return waiting.promise;
+  }
+
+  #wake(): void {
+    this.#working ??= this.#work();
+  }
+
+  /** The only one who touches the log. */
+  async #work(): Promise<void> {
+    await Promise.resolve(); // All offers of one turn go into one group.
+    while (this.#waiting.length > 0 || this.#reclaimDue || this.#flushDue) {
+      if (this.#waiting.length > 0) await this.#commit();
+      if (this.#flushDue) await this.#flush();
+      if (this.#reclaimDue) await this.#reclaim();
+      this.#admission.measure(this.log.bytes());
+    }
+    this.#working = undefined;
+  }
+
+  async #commit(): Promise<void> {
+    let group = this.#waiting;
+    this.#waiting = [];
+    try {
+      await this.log.skipTo(this.#skipPosition);
+      while (group.length > 0) {
+        const batches = await this.log.append(group.map(waiting => waiting.entry));
+        this.#accept(group.slice(0, batches.length), batches);
+        group = group.slice(batches.length);
+      }
+      this.#resume();
+    } catch (error) {
+      this.#refuse([...group, ...this.#waiting], error);
+      this.#waiting = [];
+    }
+    if (this.#settings.fsync === 'interval') this.#scheduleFlush();
+  }
+
+  #accept(group: readonly Waiting[], batches: readonly QueuedBatch[]): void {
+    for (const [index, { entry, resolve }] of group.entries()) {
+      const { origin } = entry.batch;
+      if (origin !== undefined) this.#horizon.settle(origin);
+      this.tail.push(batches[index]!);
+      this.#admission.release(entry.bytes);
+      resolve();
+    }
+    this.#appended += BigInt(group.length);
+    this.#admission.measure(this.log.bytes());
+    if (this.#readers.size === 0) {
+      this.passed();
+      this.#reclaimDue = true;
+    }
+    this.#notify();
+  }
+
+  /** All that waits goes back, the later ones too: the batches of an instance must not overtake each other. */
+  #refuse(group: readonly Waiting[], cause: unknown): void {
+    const { directory, onEvent } = this.#settings;
+    const message = `the disk refuses the queue in ${directory}: ${(cause as Error).message}`;
+    if (!this.#failing) onEvent({ level: 'error', message, error: cause });
+    this.#failing = true;
+    this.#horizon.abandon();
+    for (const { entry, reject } of group) {
+      this.#refused++;
+      this.#admission.release(entry.bytes);
+      reject(new OfferError(message, true, retryAfterMs, { cause }));
+    }
+  }
+
+  #resume(): void {
+    if (!this.#failing) return;
+    this.#failing = false;
+    const message = `the queue in ${this.#settings.directory} takes batches again`;
+    this.#settings.onEvent({ level: 'info', message });
+  }
+
+  #scheduleFlush(): void {
+    this.#flushTimer ??= setTimeout(() => {
+      this.#flushTimer = undefined;
+      this.#flushDue = true;
+      this.#wake();
+    }, this.#settings.fsyncIntervalMs);
+  }
+
+  async #flush(): Promise<void> {
+    this.#flushDue = false;
+    try {
+      await this.log.flush();
+    } catch (error) {
+      this.diskError('what was acknowledged since the last fsync may be lost', error);
+    }
+  }
+
+  async #reclaim(): Promise<void> {
+    this.#reclaimDue = false;
+    try {
+      await this.log.reclaim(this.#leastOf(reader => reader.saved));
+    } catch (error) {
+      this.diskError('a segment cannot be deleted', error);
+    }
+  }
+
+  #leastOf(place: (reader: WalReader) => Position): Position {
+    let least = this.log.end;
+    for (const reader of this.#readers.values()) {
+      const position = place(reader);
+      if (position < least) least = position;
+    }
+    return least;
+  }
+
+  #notify(): void {
+    this.changes++;
+    for (const listener of this.#listeners) listener();
+  }
+
+  async #close(): Promise<void> {
+    while (this.#working !== undefined) await this.#working;
+    this.closed = true;
+    this.#notify();
+    clearTimeout(this.#flushTimer);
+    for (const reader of this.#readers.values()) await reader.close();
+    while (this.#working !== undefined) await this.#working;
+    await this.log.close().catch(error => this.diskError('the last fsync failed', error));
+    this.#lock.release();
+  }
+}
+
+/** @throws OfferError for what no retry would change. */
+function checkBatch({ items, source, origin }: Batch): void {
+  if (!Number.isInteger(items) || items < 0 || items > 0xffff_ffff) {
+    throw new OfferError(`a batch of ${items} items`, false);
+  }
+  if (source !== undefined && Buffer.byteLength(source) > 255) {
+    throw new OfferError('the source of a batch is longer than 255 bytes', false);
+  }
+  if (origin === undefined) return;
+  if (origin.instance.length !== 16 || origin.sequence < 1n || origin.sequence > sequenceMax) {
+    throw new OfferError('an origin is an instance of 16 bytes and a sequence from 1 on', false);
+  }
+}

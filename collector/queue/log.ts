@@ -1,0 +1,312 @@
+// The segments as one log: appends groups of records to the newest, gives it up when the disk fails, deletes the oldest.
+import { crc32 } from 'node:zlib';
+import type { Batch, Position, QueuedBatch } from '../component.ts';
+import type { Horizon } from './dedup.ts';
+import type { Disk } from './disk.ts';
+import { positionOf, segmentOf } from './position.ts';
+import type { FsyncMode } from './queue.ts';
+import { encodeRecordHeader, RecordKind, recordHeaderBytes } from './record.ts';
+import type { Warn } from './recovery.ts';
+import { newMarker, type Segment, SegmentWriter, segmentHeaderBytes } from './segment.ts';
+
+/** A batch on its way into the log. */
+export interface Entry {
+  readonly batch: Batch;
+  readonly receivedAt: number;
+  /** The receiver's id as it stands before the payload. */
+  readonly source: Buffer;
+  readonly bodyCrc: number;
+  /** Bytes of the record. */
+  readonly bytes: number;
+}
+
+/** Bytes of the record that this batch becomes. */
+export function recordBytes({ source, payload }: Batch): number {
+  return recordHeaderBytes + (source === undefined ? 0 : Buffer.byteLength(source)) + payload.length;
+}
+
+export function entryOf(batch: Batch, receivedAt: number): Entry {
+  const source = batch.source === undefined ? noSource : Buffer.from(batch.source);
+  const bodyCrc = crc32(batch.payload, crc32(source));
+  return { batch, receivedAt, source, bodyCrc, bytes: recordBytes(batch) };
+}
+
+const noSource = Buffer.alloc(0);
+
+export interface LogOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly segmentBytes: number;
+  readonly fsync: FsyncMode;
+  readonly horizon: Horizon;
+  readonly warn: Warn;
+}
+
+/** Its methods are called one after another, never at once. */
+export class SegmentLog {
+  /** Oldest first. The last one is appended to unless it is sealed. */
+  readonly segments: Segment[];
+  fsyncs = 0n;
+  diskErrors = 0n;
+  retired = 0n;
+  readonly #options: LogOptions;
+  #writer: SegmentWriter | undefined;
+  #nextNumber: number;
+  /** Written since the last fsync: in the modes that do not wait for it. */
+  #dirty = false;
+  #linkedCheckedAt = 0;
+
+  constructor(options: LogOptions, segments: Segment[], nextNumber: number) {
+    this.#options = options;
+    this.segments = segments;
+    this.#nextNumber = nextNumber;
+  }
+
+  /** At or before every record that will be appended. */
+  get end(): Position {
+    const writer = this.#writer;
+    return writer === undefined
+      ? positionOf(this.#nextNumber, 0)
+      : positionOf(writer.segment.number, writer.length);
+  }
+
+  bytes(): number {
+    return this.segments.reduce((sum, segment) => sum + segment.length, 0);
+  }
+
+  /**
+   * Appends as many of the entries, from the first on, as one segment takes; they are durable, as far as the mode
+   * promises it, when this resolves with them. Rejects when the disk refuses; then none of them is in the log.
+   */
+  async append(entries: readonly Entry[]): Promise<QueuedBatch[]> {
+    try {
+      return await this.#appendOnce(entries);
+    } catch (error) {
+      this.diskErrors++;
+      if (!(error instanceof SegmentRetired)) throw error;
+      this.#options.warn(error.message, error.cause);
+    }
+    try {
+      return await this.#appendOnce(entries);
+    } catch (error) {
+      this.diskErrors++;
+      throw error;
+    }
+  }
+
+  /** All that was written is durable when this resolves: for the modes that do not wait. */
+  async flush(): Promise<void> {
+    if (this.#writer === undefined || !this.#dirty) return;
+    this.#dirty = false;
+    await this.#sync(this.#writer);
+  }
+
+  /** Deletes segments from the oldest on, as long as all in them is at or before the position. */
+  async reclaim(settled: Position): Promise<void> {
+    const newest = this.segments.at(-1);
+    if (newest !== undefined && newest.last <= settled && this.#isFull(newest)) {
+      await this.#seal();
+      await this.#open();
+    }
+    for (let oldest = this.segments[0]; oldest !== undefined; oldest = this.segments[0]) {
+      if (this.segments.length === 1 || !oldest.sealed || oldest.last > settled) return;
+      await this.#delete(oldest);
+    }
+  }
+
+  /** Positions from here on are greater than the given one. */
+  async skipTo(position: Position): Promise<void> {
+    if (this.end > position) return;
+    await this.#seal();
+    this.#nextNumber = Math.max(this.#nextNumber, segmentOf(position) + 1);
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.flush();
+    } finally {
+      await this.#writer?.close().catch(() => undefined);
+      this.#writer = undefined;
+    }
+  }
+
+  async #appendOnce(entries: readonly Entry[]): Promise<QueuedBatch[]> {
+    const writer = await this.#writerFor(entries[0]!.bytes);
+    const group = this.#fitting(entries, writer.length);
+    const { buffers, batches } = layOut(group, writer);
+    await this.#write(writer, buffers);
+    this.#dirty = true;
+    if (this.#options.fsync === 'always') await this.flush();
+    this.#publish(writer, batches);
+    return batches;
+  }
+
+  #isFull(segment: Segment): boolean {
+    return segment.records > 0 && (segment.sealed || segment.length >= this.#options.segmentBytes);
+  }
+
+  /** The segment that is appended to: a new one when there is none, or when a record of so many bytes would not fit. */
+  async #writerFor(bytes: number): Promise<SegmentWriter> {
+    const writer = this.#writer;
+    if (writer !== undefined) {
+      const fits = writer.length + bytes <= this.#options.segmentBytes || writer.segment.records === 0;
+      if (fits) return writer;
+      await this.#seal();
+    }
+    return await this.#open();
+  }
+
+  #fitting(entries: readonly Entry[], length: number): readonly Entry[] {
+    let count = 1;
+    let end = length + entries[0]!.bytes;
+    while (count < entries.length && end + entries[count]!.bytes <= this.#options.segmentBytes) {
+      end += entries[count]!.bytes;
+      count++;
+    }
+    return entries.slice(0, count);
+  }
+
+  async #open(): Promise<SegmentWriter> {
+    const { disk, directory, horizon } = this.#options;
+    const previous = this.segments.at(-1);
+    const header = {
+      number: this.#nextNumber++,
+      marker: newMarker(),
+      previousNumber: previous?.number ?? 0,
+      previousLength: previous?.length ?? 0,
+      createdAt: Date.now(),
+    };
+    const head = horizonRecord(horizon.encode(), header.marker, header.createdAt);
+    const writer = await SegmentWriter.create(disk, directory, header, head);
+    this.fsyncs++;
+    this.segments.push(writer.segment);
+    this.#writer = writer;
+    return writer;
+  }
+
+  /** Failing, leaves nothing behind: cut off, or if that fails too, the segment is given up. */
+  async #write(writer: SegmentWriter, buffers: readonly Uint8Array[]): Promise<void> {
+    const length = writer.length;
+    try {
+      await writer.write(buffers);
+    } catch (error) {
+      writer.length = length;
+      await writer.truncate().catch(() => this.#retire());
+      throw error;
+    }
+  }
+
+  /**
+   * A failed fsync is never tried again: the kernel may have marked the pages clean and would report success. The
+   * segment is given up, its successor says where it ended, and what was not durable is appended there.
+   */
+  async #sync(writer: SegmentWriter): Promise<void> {
+    try {
+      await writer.sync();
+      this.fsyncs++;
+      await this.#checkLinked(writer);
+    } catch (error) {
+      await this.#retire();
+      throw new SegmentRetired(`${writer.segment.path} given up after a failed fsync`, { cause: error });
+    }
+  }
+
+  /** Once a second: nothing fails when the file, or the whole directory, is deleted under our feet. */
+  async #checkLinked(writer: SegmentWriter): Promise<void> {
+    const now = performance.now();
+    if (now - this.#linkedCheckedAt < 1000) return;
+    this.#linkedCheckedAt = now;
+    if (!(await writer.linked())) throw new Error(`${writer.segment.path} was deleted`);
+  }
+
+  #publish(writer: SegmentWriter, batches: readonly QueuedBatch[]): void {
+    const { segment } = writer;
+    segment.length = writer.length;
+    segment.records += batches.length;
+    segment.last = batches.at(-1)!.position;
+  }
+
+  async #seal(): Promise<void> {
+    const writer = this.#writer;
+    if (writer === undefined) return;
+    if (this.#options.fsync === 'interval') await this.flush();
+    this.#writer = undefined;
+    writer.segment.sealed = true;
+    await writer.close().catch(() => undefined);
+  }
+
+  async #retire(): Promise<void> {
+    const writer = this.#writer;
+    if (writer === undefined) return;
+    this.retired++;
+    this.#writer = undefined;
+    this.#dirty = false;
+    writer.segment.sealed = true;
+    writer.length = writer.segment.length;
+    await writer.truncate().catch(() => undefined);
+    await writer.close().catch(() => undefined);
+  }
+
+  async #delete(segment: Segment): Promise<void> {
+    try {
+      await this.#options.disk.unlink(segment.path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+    this.segments.shift();
+    await this.#options.disk.syncDirectory(this.#options.directory);
+  }
+}
+
+/** The segment cannot be trusted any more, and is out of use. */
+class SegmentRetired extends Error {}
+
+/** Headers and bodies of the entries, as they will lie behind what the writer has; and what readers will see. */
+function layOut(
+  entries: readonly Entry[],
+  writer: SegmentWriter,
+): { readonly buffers: Uint8Array[]; readonly batches: QueuedBatch[] } {
+  const { number, marker } = writer.segment;
+  const headers = Buffer.allocUnsafe(entries.length * recordHeaderBytes);
+  const buffers: Uint8Array[] = [];
+  const batches: QueuedBatch[] = [];
+  let offset = writer.length;
+  for (const [index, { batch, receivedAt, source, bodyCrc, bytes }] of entries.entries()) {
+    const at = index * recordHeaderBytes;
+    const { signal, items, origin, payload } = batch;
+    const header = {
+      kind: RecordKind.batch,
+      signal,
+      items,
+      receivedAt,
+      origin,
+      sourceLength: source.length,
+      length: bytes - recordHeaderBytes,
+      bodyCrc,
+    };
+    encodeRecordHeader(headers, at, header, marker, offset);
+    buffers.push(headers.subarray(at, at + recordHeaderBytes));
+    if (source.length > 0) buffers.push(source);
+    if (payload.length > 0) buffers.push(payload);
+    batches.push({ ...batch, position: positionOf(number, offset), receivedAt });
+    offset += bytes;
+  }
+  return { buffers, batches };
+}
+
+function horizonRecord(body: Buffer, marker: number, receivedAt: number): Uint8Array[] {
+  if (body.length === 0) return [];
+  const header = {
+    kind: RecordKind.horizon,
+    signal: 0,
+    items: 0,
+    receivedAt,
+    origin: undefined,
+    sourceLength: 0,
+    length: body.length,
+    bodyCrc: crc32(body),
+  } as const;
+  const bytes = Buffer.alloc(recordHeaderBytes);
+  encodeRecordHeader(bytes, 0, header, marker, segmentHeaderBytes);
+  return [bytes, body];
+}

@@ -1,0 +1,253 @@
+// One reader's way through the log: from memory when it keeps up, from the segments when it does not.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Signal } from 'tricord/otlp';
+import type { Position, QueuedBatch } from '../component.ts';
+import type { CursorFile } from './cursor.ts';
+import type { Disk, DiskFile } from './disk.ts';
+import type { SegmentLog } from './log.ts';
+import { offsetOf, positionOf, segmentOf } from './position.ts';
+import type { Reader } from './queue.ts';
+import { RecordKind } from './record.ts';
+import type { Warn } from './recovery.ts';
+import { type ScannedRecord, SegmentScanner } from './scan.ts';
+import { type Segment, segmentHeaderBytes } from './segment.ts';
+import type { Tail } from './tail.ts';
+
+/*
+ *   | settled … | read, not settled … | unread …                        |
+ *               ▲ cursor              ▲ after   ▲ frontier              ▲ end of the log
+ *
+ * Invariant: saved ≤ cursor, and no unread record lies between `after` (the last record read) and `frontier`. Records
+ * at or before `saved`, the cursor on disk, are never read again after a restart.
+ */
+
+const cursorSaveMs = 200;
+const readRetryMs = 1000;
+const readAttemptsMax = 10;
+/** What is given up of a segment that cannot be read: one block of the usual file systems. */
+const unreadableBytes = 4096;
+
+/** What readers need of the queue. */
+export interface ReaderHost {
+  readonly disk: Disk;
+  readonly log: SegmentLog;
+  readonly tail: Tail;
+  readonly warn: Warn;
+  /** Grows whenever there is something new to read, and when the queue closes. */
+  readonly changes: number;
+  readonly closed: boolean;
+  /** Resolves when `changes` differs from what was seen, or the signal aborts. */
+  changed(seen: number, signal: AbortSignal): Promise<void>;
+  /** A reader has read on. */
+  passed(): void;
+  /** A reader's cursor was saved. */
+  settled(): void;
+  skipTo(position: Position): void;
+  damage(message: string): void;
+  diskError(message: string, error: unknown): void;
+}
+
+export class WalReader implements Reader {
+  readonly name: string;
+  readonly #host: ReaderHost;
+  readonly #file: CursorFile;
+  #after: Position;
+  #frontier: Position;
+  #cursor: Position;
+  #saved: Position;
+  #saving: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #open: { readonly file: DiskFile; readonly segment: Segment; readonly scanner: SegmentScanner } | undefined;
+  #failures = 0;
+
+  constructor(name: string, host: ReaderHost, file: CursorFile, saved: Position) {
+    this.name = name;
+    this.#host = host;
+    this.#file = file;
+    this.#after = saved;
+    this.#frontier = saved + 1n;
+    this.#cursor = saved;
+    this.#saved = saved;
+  }
+
+  /** All at or before it is settled, and stays so after a crash. */
+  get saved(): Position {
+    return this.#saved;
+  }
+
+  /** Nothing before it will be read, unless by a seek. */
+  get frontier(): Position {
+    return this.#frontier;
+  }
+
+  async read(bytesMax: number, signal: AbortSignal): Promise<QueuedBatch[]> {
+    const host = this.#host;
+    while (!signal.aborted && !host.closed) {
+      const seen = host.changes;
+      const hot = host.tail.from(this.#frontier, bytesMax);
+      if (hot !== undefined) await this.#closeSegment();
+      const batches = hot ?? (await this.#readDisk(bytesMax, signal));
+      const last = batches.at(-1);
+      if (last !== undefined) {
+        this.#advance(last.position);
+        host.passed();
+        return batches;
+      }
+      await host.changed(seen, signal);
+    }
+    return [];
+  }
+
+  done(position: Position): void {
+    if (position <= this.#cursor) return;
+    this.#cursor = position;
+    if (segmentOf(position) > segmentOf(this.#saved)) void this.save();
+    else this.#timer ??= setTimeout(() => void this.save(), cursorSaveMs).unref();
+  }
+
+  seek(position: Position): void {
+    void this.#closeSegment();
+    this.#advance(position);
+    this.#host.skipTo(position);
+  }
+
+  /** Writes the cursor, and again if it has moved meanwhile; a failure is reported and tried again later. */
+  save(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#saving ??= this.#saveLoop().finally(() => {
+      this.#saving = undefined;
+    });
+    return this.#saving;
+  }
+
+  async close(): Promise<void> {
+    await this.save();
+    clearTimeout(this.#timer);
+    await this.#closeSegment();
+  }
+
+  async #saveLoop(): Promise<void> {
+    while (this.#saved < this.#cursor) {
+      const position = this.#cursor;
+      try {
+        await this.#file.save(position);
+      } catch (error) {
+        this.#host.diskError(`the cursor of ${this.name} cannot be saved`, error);
+        if (!this.#host.closed) this.#timer ??= setTimeout(() => void this.save(), readRetryMs).unref();
+        return;
+      }
+      this.#saved = position;
+      this.#host.settled();
+    }
+  }
+
+  #advance(position: Position): void {
+    this.#after = position;
+    this.#frontier = position + 1n;
+  }
+
+  async #readDisk(bytesMax: number, signal: AbortSignal): Promise<QueuedBatch[]> {
+    const batches: QueuedBatch[] = [];
+    try {
+      await this.#readSegments(batches, bytesMax);
+      this.#failures = 0;
+      return batches;
+    } catch (error) {
+      if (batches.length > 0) return batches;
+      this.#host.diskError(`segment ${segmentOf(this.#frontier)} cannot be read`, error);
+      await this.#closeSegment();
+      this.#giveUpUnreadable(error as NodeJS.ErrnoException);
+      await delay(readRetryMs, undefined, { signal, ref: false }).catch(() => undefined);
+      return [];
+    }
+  }
+
+  /** Adds to `batches`, so that what was read before a failure is not lost with it. */
+  async #readSegments(batches: QueuedBatch[], bytesMax: number): Promise<void> {
+    let bytes = 0;
+    for (;;) {
+      const segment = this.#segmentAtFrontier();
+      if (segment === undefined) return;
+      const scanner = await this.#scannerOf(segment);
+      const record = await scanner.next(segment.length);
+      if (record === undefined) {
+        if (!this.#leave(segment, scanner)) return;
+        continue;
+      }
+      const position = positionOf(segment.number, record.offset);
+      if (record.header.kind !== RecordKind.batch || position <= this.#after) continue;
+      const batch = batchOf(record, position);
+      bytes += batch.payload.length;
+      if (bytes > bytesMax && batches.length > 0) return scanner.putBack(record);
+      batches.push(batch);
+      this.#advance(position);
+    }
+  }
+
+  #segmentAtFrontier(): Segment | undefined {
+    const number = segmentOf(this.#frontier);
+    return this.#host.log.segments.find(segment => segment.number >= number);
+  }
+
+  async #scannerOf(segment: Segment): Promise<SegmentScanner> {
+    if (this.#open?.segment === segment) return this.#open.scanner;
+    await this.#closeSegment();
+    const file = await this.#host.disk.open(segment.path, 'read');
+    const scanner = new SegmentScanner(file, segment, this.#offsetIn(segment));
+    this.#open = { file, segment, scanner };
+    return scanner;
+  }
+
+  /** Of the record read last, which is a record's beginning for sure, or of the frontier when that is farther. */
+  #offsetIn(segment: Segment): number {
+    if (segmentOf(this.#frontier) !== segment.number) return segmentHeaderBytes;
+    const start = this.#frontier === this.#after + 1n ? this.#after : this.#frontier;
+    return Math.max(segmentHeaderBytes, offsetOf(start));
+  }
+
+  /** Moves the frontier to the end of what can be read of the segment, or to the next segment. False: there is none. */
+  #leave(segment: Segment, scanner: SegmentScanner): boolean {
+    const { count, tailBytes } = scanner.damage(segment.length);
+    const damages = count + (tailBytes > 0 ? 1 : 0);
+    for (; segment.damages < damages; segment.damages++) {
+      this.#host.damage(`a damaged place in ${segment.path} skipped`);
+    }
+    const { log } = this.#host;
+    const next = log.segments[log.segments.indexOf(segment) + 1];
+    if (next !== undefined) this.#frontier = positionOf(next.number, 0);
+    else this.#frontier = segment.sealed ? log.end : positionOf(segment.number, segment.length);
+    return next !== undefined;
+  }
+
+  /** A deleted segment is skipped at once, a block that cannot be read after some attempts: better than standing still. */
+  #giveUpUnreadable(error: NodeJS.ErrnoException): void {
+    const segment = this.#segmentAtFrontier();
+    this.#failures++;
+    if (segment === undefined || (error.code !== 'ENOENT' && this.#failures < readAttemptsMax)) return;
+    this.#failures = 0;
+    this.#host.damage(`${segment.path}: what cannot be read is skipped`);
+    const offset = this.#offsetIn(segment) + unreadableBytes;
+    const gone = error.code === 'ENOENT' || offset >= segment.length;
+    this.#frontier = gone ? positionOf(segment.number + 1, 0) : positionOf(segment.number, offset);
+  }
+
+  async #closeSegment(): Promise<void> {
+    const open = this.#open;
+    this.#open = undefined;
+    await open?.file.close().catch(() => undefined);
+  }
+}
+
+function batchOf({ header, body }: ScannedRecord, position: Position): QueuedBatch {
+  const { sourceLength, signal, items, receivedAt, origin } = header;
+  return {
+    signal: signal as Signal,
+    payload: body.subarray(sourceLength),
+    items,
+    source: sourceLength === 0 ? undefined : body.toString('utf8', 0, sourceLength),
+    origin,
+    position,
+    receivedAt,
+  };
+}

@@ -1,0 +1,179 @@
+// What is found in the directory at the start: every undamaged record, and a count of all that is not one.
+import { basename } from 'node:path';
+import { cursorSuffix, temporarySuffix } from './cursor.ts';
+import type { Horizon } from './dedup.ts';
+import type { Disk, DiskFile } from './disk.ts';
+import { holderName, lockName } from './lock.ts';
+import { positionOf } from './position.ts';
+import { RecordKind } from './record.ts';
+import { SegmentScanner } from './scan.ts';
+import {
+  decodeSegmentHeader,
+  parseSegmentName,
+  type Segment,
+  type SegmentHeader,
+  segmentHeaderBytes,
+} from './segment.ts';
+
+export interface Recovered {
+  /** Oldest first, all sealed. */
+  readonly segments: Segment[];
+  readonly records: number;
+  readonly damaged: number;
+  readonly tornBytes: number;
+}
+
+export type Warn = (message: string, error?: unknown) => void;
+
+/**
+ * The segments of the directory, scanned; what they know of stream instances goes into the horizon. A torn tail is cut off.
+ * @throws Error when a segment is of a newer format version, or the directory cannot be listed.
+ */
+export async function recover(
+  disk: Disk,
+  directory: string,
+  horizon: Horizon,
+  warn: Warn,
+): Promise<Recovered> {
+  return await new Recovery(disk, horizon, warn).run(directory);
+}
+
+class Recovery {
+  readonly #disk: Disk;
+  readonly #horizon: Horizon;
+  readonly #warn: Warn;
+  #records = 0;
+  #damaged = 0;
+  #tornBytes = 0;
+
+  constructor(disk: Disk, horizon: Horizon, warn: Warn) {
+    this.#disk = disk;
+    this.#horizon = horizon;
+    this.#warn = warn;
+  }
+
+  async run(directory: string): Promise<Recovered> {
+    const segments = await findSegments(this.#disk, directory);
+    const headers = await this.#headers(segments);
+    const limits = limitsOf(headers);
+    this.#countMissing(segments, headers);
+    for (const segment of segments) await this.#scan(segment, limits.get(segment.number));
+    return { segments, records: this.#records, damaged: this.#damaged, tornBytes: this.#tornBytes };
+  }
+
+  async #headers(segments: readonly Segment[]): Promise<SegmentHeader[]> {
+    const headers: SegmentHeader[] = [];
+    for (const segment of segments) {
+      const header = decodeSegmentHeader(await this.#headerBytes(segment), segment);
+      if (header !== undefined) headers.push(header);
+      else this.#damage(`the header of ${segment.path} is damaged; its records are looked for`);
+    }
+    return headers;
+  }
+
+  /** Fewer bytes when the file is shorter or cannot be read. */
+  async #headerBytes(segment: Segment): Promise<Buffer> {
+    const bytes = Buffer.alloc(segmentHeaderBytes);
+    let length = 0;
+    try {
+      const file = await this.#disk.open(segment.path, 'read');
+      length = await file.read(bytes, 0).finally(() => file.close());
+    } catch (error) {
+      this.#warn(`${segment.path} cannot be read`, error);
+    }
+    return bytes.subarray(0, length);
+  }
+
+  /** Segments that a successor speaks of and that are not there, though an older one is. */
+  #countMissing(segments: readonly Segment[], headers: readonly SegmentHeader[]): void {
+    const present = new Set(segments.map(segment => segment.number));
+    const oldest = segments[0]?.number ?? 0;
+    for (const { previousNumber } of headers) {
+      if (previousNumber <= oldest || present.has(previousNumber)) continue;
+      this.#damage(`segment ${previousNumber} is missing`);
+    }
+  }
+
+  /** A segment that cannot be read now stays, and readers try again. */
+  async #scan(segment: Segment, sealedLength: number | undefined): Promise<void> {
+    segment.length = sealedLength ?? 0;
+    try {
+      const file = await this.#disk.open(segment.path, 'write');
+      await this.#scanFile(file, segment, sealedLength).finally(() => file.close());
+    } catch (error) {
+      segment.last = positionOf(segment.number, segment.length);
+      this.#damage(`${segment.path} cannot be read as a whole`, error);
+    }
+  }
+
+  async #scanFile(file: DiskFile, segment: Segment, sealedLength: number | undefined): Promise<void> {
+    const { size } = await file.stat();
+    segment.length = Math.min(size, sealedLength ?? size);
+    const tailBytes = await this.#scanRecords(file, segment);
+    if (sealedLength === undefined) await this.#cutTail(file, segment, tailBytes);
+    else if (tailBytes > 0 || size < sealedLength) this.#damage(`the end of ${segment.path} is damaged`);
+  }
+
+  async #scanRecords(file: DiskFile, segment: Segment): Promise<number> {
+    const limit = segment.length;
+    const scanner = new SegmentScanner(file, segment, segmentHeaderBytes);
+    for (let record = await scanner.next(limit); record; record = await scanner.next(limit)) {
+      const { header, body, offset } = record;
+      if (header.kind === RecordKind.horizon) this.#horizon.merge(body);
+      if (header.kind !== RecordKind.batch) continue;
+      if (header.origin !== undefined) this.#horizon.settle(header.origin);
+      segment.records++;
+      segment.last = positionOf(segment.number, offset);
+    }
+    this.#records += segment.records;
+    const { count, tailBytes } = scanner.damage(limit);
+    for (; segment.damages < count; segment.damages++)
+      this.#damage(`a damaged place in ${segment.path} skipped`);
+    return tailBytes;
+  }
+
+  /** The last segment of a process that did not end by itself: what follows the last whole record was never acknowledged. */
+  async #cutTail(file: DiskFile, segment: Segment, tailBytes: number): Promise<void> {
+    if (tailBytes === 0) return;
+    this.#tornBytes += tailBytes;
+    this.#warn(`${basename(segment.path)}: ${tailBytes} bytes behind the last whole record cut off`);
+    segment.length = Math.max(0, segment.length - tailBytes);
+    await file.truncate(segment.length);
+    await file.sync();
+  }
+
+  #damage(message: string, error?: unknown): void {
+    this.#damaged++;
+    this.#warn(message, error);
+  }
+}
+
+/** Where each segment ends, as far as its successor says it. */
+function limitsOf(headers: readonly SegmentHeader[]): Map<number, number> {
+  return new Map(headers.map(header => [header.previousNumber, header.previousLength]));
+}
+
+async function findSegments(disk: Disk, directory: string): Promise<Segment[]> {
+  const segments: Segment[] = [];
+  for (const name of await disk.list(directory)) {
+    const segment = parseSegmentName(name, directory);
+    if (segment !== undefined) segments.push(segment);
+  }
+  return segments.sort((a, b) => a.number - b.number);
+}
+
+/** @throws Error when the directory holds files, but no queue: it belongs to somebody else. */
+export async function refuseForeign(disk: Disk, directory: string): Promise<void> {
+  const names = await disk.list(directory);
+  if (names.length === 0 || names.includes(lockName)) return;
+  const foreign = names.filter(name => name !== 'lost+found' && !isOurs(name, directory));
+  if (foreign.length === 0) return;
+  throw new Error(
+    `${directory} is no queue's directory: it holds ${foreign[0]}; give the queue one of its own`,
+  );
+}
+
+function isOurs(name: string, directory: string): boolean {
+  if (name === holderName || name.endsWith(cursorSuffix) || name.endsWith(temporarySuffix)) return true;
+  return parseSegmentName(name, directory) !== undefined;
+}

@@ -1,0 +1,122 @@
+// Reads the records of one segment file in order, and finds the next whole one behind damage.
+import { crc32 } from 'node:zlib';
+import type { DiskFile } from './disk.ts';
+import { decodeRecordHeader, type RecordHeader, recordHeaderBytes } from './record.ts';
+import type { Segment } from './segment.ts';
+
+/** A whole record, its checksums verified. `body` is a view of memory that nobody writes to again. */
+export interface ScannedRecord {
+  readonly header: RecordHeader;
+  readonly offset: number;
+  readonly body: Buffer;
+}
+
+export interface ScanDamage {
+  /** Damaged places that a later whole record follows. */
+  readonly count: number;
+  /** Bytes behind the last whole record, up to the limit. */
+  readonly tailBytes: number;
+}
+
+const chunkBytesDefault = 256 * 1024;
+
+export class SegmentScanner {
+  readonly #file: DiskFile;
+  readonly #segment: Segment;
+  readonly #chunkBytes: number;
+  readonly #marker = Buffer.alloc(4);
+  /** A window of the file: `#chunk` begins at `#chunkAt`. */
+  #chunk: Buffer = Buffer.alloc(0);
+  #chunkAt = 0;
+  #offset: number;
+  /** Start of the damage that is being crossed; -1: none. */
+  #damagedFrom = -1;
+  #damages = 0;
+
+  /** @param offset of a record, or anywhere: what is no record is crossed to the next one. */
+  constructor(file: DiskFile, segment: Segment, offset: number, chunkBytes: number = chunkBytesDefault) {
+    this.#file = file;
+    this.#segment = segment;
+    this.#offset = offset;
+    this.#chunkBytes = chunkBytes;
+    this.#marker.writeUInt32LE(segment.marker);
+  }
+
+  /** Where the next record is expected. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  damage(limit: number): ScanDamage {
+    const end = this.#damagedFrom >= 0 ? this.#damagedFrom : this.#offset;
+    return { count: this.#damages, tailBytes: Math.max(0, limit - end) };
+  }
+
+  /** The next whole record that ends at or before `limit`; undefined when there is none. */
+  async next(limit: number): Promise<ScannedRecord | undefined> {
+    while (this.#offset + recordHeaderBytes <= limit) {
+      const head = await this.#window(this.#offset, recordHeaderBytes, limit);
+      if (head === undefined) break;
+      const header = decodeRecordHeader(head, 0, this.#segment.marker, this.#offset);
+      if (header === undefined) {
+        await this.#resynchronise(limit);
+        continue;
+      }
+      const offset = this.#offset;
+      const bodyAt = offset + recordHeaderBytes;
+      if (bodyAt + header.length > limit) break;
+      const body = await this.#window(bodyAt, header.length, limit);
+      if (body === undefined) break;
+      if (crc32(body) !== header.bodyCrc || header.sourceLength > header.length) {
+        if (this.#damagedFrom < 0) this.#damagedFrom = offset;
+        this.#offset = bodyAt + header.length;
+        continue;
+      }
+      this.#settleDamage();
+      this.#offset = bodyAt + header.length;
+      return { header, offset, body };
+    }
+    return undefined;
+  }
+
+  /** The record was not wanted yet: it comes again. */
+  putBack(record: ScannedRecord): void {
+    this.#offset = record.offset;
+  }
+
+  #settleDamage(): void {
+    if (this.#damagedFrom < 0) return;
+    this.#damages++;
+    this.#damagedFrom = -1;
+  }
+
+  /** Moves to the next place that may be a record: the marker, or the end. */
+  async #resynchronise(limit: number): Promise<void> {
+    if (this.#damagedFrom < 0) this.#damagedFrom = this.#offset;
+    let at = this.#offset + 1;
+    while (at + recordHeaderBytes <= limit) {
+      const wanted = Math.min(this.#chunkBytes, limit - at);
+      const window = await this.#window(at, wanted, limit);
+      if (window === undefined) break;
+      const found = window.indexOf(this.#marker);
+      if (found >= 0) {
+        this.#offset = at + found;
+        return;
+      }
+      at += window.length - 3;
+    }
+    this.#offset = limit;
+  }
+
+  /** A view of the file's bytes; undefined when the file ends before. Reads ahead by a chunk. */
+  async #window(at: number, length: number, limit: number): Promise<Buffer | undefined> {
+    const from = at - this.#chunkAt;
+    if (from >= 0 && from + length <= this.#chunk.length) return this.#chunk.subarray(from, from + length);
+    const size = Math.min(Math.max(length, this.#chunkBytes), limit - at);
+    const chunk = Buffer.allocUnsafeSlow(size);
+    const read = await this.#file.read(chunk, at);
+    this.#chunk = chunk.subarray(0, read);
+    this.#chunkAt = at;
+    return read >= length ? this.#chunk.subarray(0, length) : undefined;
+  }
+}
