@@ -1,0 +1,114 @@
+// The words and counters that the application thread and the transport thread share, at the front of the ring's memory.
+import { Signal } from './otlp/record.ts';
+
+/**
+ * Indices of the shared 32-bit words. Each of the first three has a cache line of its own: the producer writes HEAD, the
+ * consumer TAIL, and both look at CONSUMER with every frame.
+ */
+export const Word = {
+  /** Free-running position behind the last published frame. Written by the producer. */
+  head: 0,
+  /** Free-running position of the first frame that is not released. Written by the consumer. */
+  tail: 16,
+  /** {@link ConsumerState}. The transport thread sleeps on it. */
+  consumer: 32,
+  /** Number of the flush asked for last. Written by the application thread. */
+  flushAsked: 48,
+  /** Number of the flush answered last. The application thread waits on it. */
+  flushDone: 49,
+  /** 1 when that flush delivered everything. */
+  flushDelivered: 50,
+  /** 1 while the transport thread holds anything that is not settled. Set before the frames' release, cleared after. */
+  busy: 51,
+  /** 1 while a collector answers. */
+  connected: 52,
+  /** Upper bound of the sampling probability that the collector asks for, in {@link SAMPLING_UNIT}. */
+  sampling: 53,
+} as const;
+
+export const SAMPLING_UNIT = 1_000_000_000;
+
+/** What the transport thread does, and so what the producer must do after publishing a frame. */
+export const ConsumerState = {
+  /** Runs, and looks at the ring again before it sleeps. */
+  awake: 0,
+  /** Waits for any frame. */
+  asleep: 1,
+  /** Knows that there are frames and lets them gather; woken only when the ring fills. */
+  lingering: 2,
+  /** Has no room for what it would drain; frames do not wake it. */
+  blocked: 3,
+} as const;
+
+/** Counters by signal. One writer each, the application thread or the transport thread. */
+export const SignalCounter = {
+  /** Items published in the ring. */
+  accepted: 0,
+  /** Items that found the ring full. */
+  droppedFull: 1,
+  /** Items of frames over the limit of one frame. */
+  droppedTooLarge: 2,
+  /** Items taken out of the ring. */
+  drained: 3,
+  /** Items that the collector acknowledged. */
+  delivered: 4,
+  /** Items that the collector refused for good. */
+  rejected: 5,
+  /** Items that a transport thread held when it died. */
+  lost: 6,
+  /** Items that came after the shutdown. */
+  droppedClosed: 7,
+} as const;
+
+/** Counters of the transport thread as a whole. */
+export const ThreadCounter = {
+  batchesSent: 0,
+  batchesResent: 1,
+  bytesSent: 2,
+  connections: 3,
+  connectionFailures: 4,
+  /** Messages of the collector that made no sense and were ignored, or ended the call. */
+  nonsense: 5,
+} as const;
+
+const SIGNALS: number = Object.keys(Signal).length;
+const SIGNAL_COUNTERS: number = Object.keys(SignalCounter).length;
+const THREAD_COUNTERS: number = Object.keys(ThreadCounter).length;
+const COUNTERS_AT = 256;
+const COUNTERS: number = SIGNAL_COUNTERS * SIGNALS + THREAD_COUNTERS;
+
+/** Bytes in front of the ring, a multiple of the cache line. */
+export const CONTROL_BYTES: number = COUNTERS_AT + Math.ceil((COUNTERS * 8) / 64) * 64;
+
+/** Views of the shared words and counters. Counters are float64: exact to 2^53, and no allocation to add to one. */
+export class Control {
+  readonly words: Int32Array;
+  readonly #counters: Float64Array;
+
+  constructor(memory: SharedArrayBuffer) {
+    this.words = new Int32Array(memory, 0, COUNTERS_AT / 4);
+    this.#counters = new Float64Array(memory, COUNTERS_AT, COUNTERS);
+  }
+
+  count(counter: number, signal: Signal, items: number): void {
+    this.#counters[counter * SIGNALS + signal - 1]! += items;
+  }
+
+  counted(counter: number, signal: Signal): number {
+    return this.#counters[counter * SIGNALS + signal - 1]!;
+  }
+
+  countThread(counter: number, by = 1): void {
+    this.#counters[SIGNAL_COUNTERS * SIGNALS + counter]! += by;
+  }
+
+  countedThread(counter: number): number {
+    return this.#counters[SIGNAL_COUNTERS * SIGNALS + counter]!;
+  }
+
+  /** Wakes the transport thread, whatever it waits for. Safe from both threads. */
+  wakeConsumer(): void {
+    Atomics.store(this.words, Word.consumer, ConsumerState.awake);
+    Atomics.notify(this.words, Word.consumer);
+  }
+}

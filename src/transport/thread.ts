@@ -1,0 +1,308 @@
+// The transport thread: takes frames out of the ring, gathers them by signal and scope, and hands batches to the client.
+import { limits } from '../limits.ts';
+import type { Client } from './client.ts';
+import { ConsumerState, type Control, SignalCounter, Word } from './control.ts';
+import { HEADROOM_BYTES, Ledger, type OutgoingBatch } from './ledger.ts';
+import { Signal } from './otlp/record.ts';
+import { WireType, Writer } from './otlp/writer.ts';
+import { RingConsumer } from './ring.ts';
+
+/** How long frames gather in the ring before they are drained, whatever the lingers. */
+const DRAIN_INTERVAL_MS = 100;
+/** After so many failed connections within one flush, whoever waits is let go: the collector is down. */
+const FLUSH_FAILURES_MAX = 2;
+
+export interface ThreadOptions {
+  readonly memory: SharedArrayBuffer;
+  /** Scopes that were defined before this thread began, by number. */
+  readonly definitions: readonly Uint8Array[];
+  /** Serialized `opentelemetry.proto.resource.v1.Resource`. */
+  readonly resource: Uint8Array;
+  readonly tracesLingerMs: number;
+  readonly logsLingerMs: number;
+}
+
+/**
+ * The loop between ring and client. It drains only what the client has room for: what is left in the ring raises its
+ * level, which is the back-pressure that the application sees.
+ */
+export class TransportThread {
+  readonly ledger: Ledger;
+  readonly #client: Client;
+  readonly #control: Control;
+  readonly #ring: RingConsumer;
+  readonly #definitions: Uint8Array[];
+  readonly #builders: Readonly<Record<Signal, BatchBuilder>>;
+  readonly #lingerMs: Readonly<Record<Signal, number>>;
+  readonly #drainIntervalMs: number;
+  /** No frame that is still in the ring was published before this. */
+  #since = 0;
+  #flush: Flush | undefined;
+  #running = true;
+
+  constructor(options: ThreadOptions, control: Control, connect: (ledger: Ledger) => Client) {
+    this.#control = control;
+    this.ledger = new Ledger(control);
+    this.#client = connect(this.ledger);
+    this.#ring = new RingConsumer(options.memory);
+    this.#definitions = [...options.definitions];
+    const { resource } = options;
+    this.#builders = {
+      [Signal.traces]: new BatchBuilder(Signal.traces, resource),
+      [Signal.metrics]: new BatchBuilder(Signal.metrics, resource),
+      [Signal.logs]: new BatchBuilder(Signal.logs, resource),
+    };
+    this.#lingerMs = {
+      [Signal.traces]: options.tracesLingerMs,
+      [Signal.metrics]: 0,
+      [Signal.logs]: options.logsLingerMs,
+    };
+    this.#drainIntervalMs = Math.min(DRAIN_INTERVAL_MS, options.tracesLingerMs, options.logsLingerMs);
+  }
+
+  /** Runs until {@link stop}. */
+  async run(): Promise<void> {
+    while (this.#running) {
+      this.#drain();
+      this.#sendDue();
+      this.#answerFlush();
+      this.#noteIdle();
+      await this.#pause();
+    }
+  }
+
+  /** Something changed that the loop should look at. */
+  wake(): void {
+    this.#control.wakeConsumer();
+  }
+
+  /** A connection failed. */
+  failed(): void {
+    if (this.#flush !== undefined) this.#flush.failures++;
+    this.wake();
+  }
+
+  /** Ends the loop and the connection. What is not delivered stays so. */
+  stop(): void {
+    this.#running = false;
+    this.#client.close();
+    this.wake();
+  }
+
+  /** Room for one batch of every signal beside what is open, so that all together stay under the limit. */
+  #hasRoom(): boolean {
+    const reserve = Object.keys(this.#builders).length * limits.batch_bytes_max;
+    return this.ledger.bytes + reserve <= limits.unacked_bytes_max && !this.#client.isBlocked();
+  }
+
+  #drain(): void {
+    if (!this.#ring.isEmpty() && this.#hasRoom()) {
+      Atomics.store(this.#control.words, Word.busy, 1);
+      while (this.#hasRoom() && this.#ring.next()) this.#take();
+      this.#ring.release();
+    }
+    this.#since = performance.now();
+  }
+
+  #take(): void {
+    const { signal, scope, bytes, start, end, items } = this.#ring;
+    if (signal === undefined) {
+      this.#definitions[scope] = bytes.slice(start, end);
+      return;
+    }
+    const definition = this.#definitions[scope]!;
+    const builder = this.#builders[signal];
+    if (builder.items > 0 && builder.bytesWith(end - start, definition) > limits.batch_bytes_max)
+      this.#send(builder);
+    if (builder.items === 0) builder.since = this.#since;
+    builder.add(scope, definition, bytes.subarray(start, end), items);
+    this.#control.count(SignalCounter.drained, signal, items);
+  }
+
+  #send(builder: BatchBuilder): void {
+    const batch = builder.build();
+    this.ledger.open(batch);
+    this.#client.send(batch);
+  }
+
+  /** Milliseconds until the batch that is due first; infinite when none gathers. */
+  #dueInMs(): number {
+    let due = Number.POSITIVE_INFINITY;
+    for (const builder of Object.values(this.#builders)) {
+      if (builder.items > 0) due = Math.min(due, builder.since + this.#lingerMs[builder.signal]);
+    }
+    return due - performance.now();
+  }
+
+  #sendDue(): void {
+    const now = performance.now();
+    for (const builder of Object.values(this.#builders)) {
+      const due = builder.since + this.#lingerMs[builder.signal] - now <= 1;
+      if (builder.items > 0 && (due || this.#flush !== undefined)) this.#send(builder);
+    }
+  }
+
+  /** Starts, watches and answers the flush that was asked for last; it covers the earlier ones. */
+  #answerFlush(): void {
+    const { words } = this.#control;
+    const asked = Atomics.load(words, Word.flushAsked);
+    if (asked === Atomics.load(words, Word.flushDone)) return;
+    if (this.#flush?.number !== asked) {
+      this.#flush = { number: asked, target: this.#ring.head, last: undefined, failures: 0 };
+      this.#client.hurry();
+      this.#drain();
+      this.#sendDue();
+    }
+    const flush = this.#flush;
+    if (flush.last === undefined && ((this.#ring.position - flush.target) | 0) >= 0)
+      flush.last = this.ledger.opened;
+    const delivered = flush.last !== undefined && this.ledger.isSettled(flush.last);
+    if (!delivered && flush.failures < FLUSH_FAILURES_MAX) return;
+    this.#flush = undefined;
+    Atomics.store(words, Word.flushDelivered, delivered ? 1 : 0);
+    Atomics.store(words, Word.flushDone, asked);
+    Atomics.notify(words, Word.flushDone);
+  }
+
+  /** Clears the busy word when everything drained is settled. */
+  #noteIdle(): void {
+    const gathering = Object.values(this.#builders).some(builder => builder.items > 0);
+    if (!gathering && this.ledger.isEmpty()) Atomics.store(this.#control.words, Word.busy, 0);
+  }
+
+  /** Waits for frames, for them to gather, for room, or for the next batch to be due. */
+  async #pause(): Promise<void> {
+    if (!this.#hasRoom()) return this.#wait(ConsumerState.blocked, this.#dueInMs());
+    if (this.#ring.isEmpty()) {
+      await this.#wait(ConsumerState.asleep, this.#dueInMs());
+      this.#since = performance.now();
+      if (this.#ring.isEmpty()) return;
+    }
+    if (this.#flush !== undefined) return;
+    await this.#wait(ConsumerState.lingering, Math.min(this.#drainIntervalMs, this.#dueInMs()));
+  }
+
+  /**
+   * Sleeps in a state until somebody sets it to awake, or the time is over. The state is stored before the conditions are
+   * looked at again: whoever changes one of them afterwards sees the state and wakes us.
+   */
+  async #wait(state: number, timeoutMs: number): Promise<void> {
+    const { words } = this.#control;
+    Atomics.store(words, Word.consumer, state);
+    const flushAsked =
+      Atomics.load(words, Word.flushAsked) !== (this.#flush?.number ?? Atomics.load(words, Word.flushDone));
+    const moved = state === ConsumerState.asleep && !this.#ring.isEmpty();
+    if (!flushAsked && !moved && timeoutMs > 0 && this.#running) {
+      await Atomics.waitAsync(words, Word.consumer, state, timeoutMs).value;
+    }
+    Atomics.store(words, Word.consumer, ConsumerState.awake);
+  }
+}
+
+interface Flush {
+  readonly number: number;
+  /** Position of the ring's head when the flush began. */
+  readonly target: number;
+  /** Number of the last batch that belongs to it, once everything up to the target is in batches. */
+  last: number | undefined;
+  failures: number;
+}
+
+/** Upper bound of the tags and lengths around one scope or one resource. */
+const ENVELOPE_BYTES = 24;
+const SCOPE_BYTES_FIRST = 4096;
+/** Field numbers that requests, resources and scopes of all three signals share. */
+const Field = { resources: 1, resource: 1, scopes: 2 } as const;
+
+/** Bytes that a varint takes. */
+const varintBytes = (value: number): number => (value < 0x80 ? 1 : 1 + varintBytes(Math.floor(value / 128)));
+
+/** Bytes of a length-delimited field with a one-byte tag. */
+const fieldBytes = (content: number): number => 1 + varintBytes(content) + content;
+
+interface ScopeFrames {
+  readonly definition: Uint8Array;
+  bytes: Uint8Array;
+  length: number;
+}
+
+/**
+ * Gathers the frames of one signal by scope, and wraps them once:
+ * `Export…ServiceRequest { resource_*: 1 { resource: 1, scope_*: 2 { scope: 1, schema_url: 3, items: 2… } } }`.
+ * A frame already holds its tag and length, a definition holds `scope` and `schema_url`, so that wrapping is copying.
+ */
+class BatchBuilder {
+  readonly signal: Signal;
+  /** Items gathered; zero when there is nothing. */
+  items = 0;
+  /** No frame gathered was published before this; milliseconds of `performance.now()`. */
+  since = 0;
+  readonly #resource: Uint8Array;
+  readonly #scopes = new Map<number, ScopeFrames>();
+  #bytes = 0;
+
+  constructor(signal: Signal, resource: Uint8Array) {
+    this.signal = signal;
+    this.#resource = resource;
+  }
+
+  /** Upper bound of the request's bytes with one more frame. */
+  bytesWith(frameBytes: number, definition: Uint8Array): number {
+    return this.#bytes + frameBytes + definition.length + this.#resource.length + 2 * ENVELOPE_BYTES;
+  }
+
+  add(scope: number, definition: Uint8Array, frame: Uint8Array, items: number): void {
+    let frames = this.#scopes.get(scope);
+    if (frames === undefined) {
+      frames = { definition, bytes: new Uint8Array(SCOPE_BYTES_FIRST), length: 0 };
+      this.#scopes.set(scope, frames);
+    }
+    if (frames.length === 0) this.#bytes += definition.length + ENVELOPE_BYTES;
+    const length = frames.length + frame.length;
+    if (length > frames.bytes.length) frames.bytes = grown(frames, length);
+    frames.bytes.set(frame, frames.length);
+    frames.length = length;
+    this.#bytes += frame.length;
+    this.items += items;
+  }
+
+  /** The request over everything gathered, which is then forgotten. */
+  build(): OutgoingBatch {
+    const scopes = [...this.#scopes.values()].filter(frames => frames.length > 0);
+    const resourceBytes = scopes.reduce(
+      (sum, frames) => sum + fieldBytes(frames.definition.length + frames.length),
+      fieldBytes(this.#resource.length),
+    );
+    const room = Buffer.allocUnsafeSlow(HEADROOM_BYTES + fieldBytes(resourceBytes) + ENVELOPE_BYTES);
+    const writer = new Writer(room);
+    writer.pos = HEADROOM_BYTES;
+    writer.tag(Field.resources, WireType.len);
+    writer.varint(resourceBytes);
+    writer.blob(Field.resource, this.#resource);
+    for (const { definition, bytes, length } of scopes) {
+      writer.tag(Field.scopes, WireType.len);
+      writer.varint(definition.length + length);
+      writer.raw(definition);
+      writer.raw(bytes.subarray(0, length));
+    }
+    const batch = { signal: this.signal, items: this.items, buffer: room.subarray(0, writer.pos) };
+    this.#clear();
+    return batch;
+  }
+
+  /** Keeps the memory of the scopes that were in use, for the next batch. */
+  #clear(): void {
+    for (const [scope, frames] of this.#scopes) {
+      if (frames.length === 0) this.#scopes.delete(scope);
+      frames.length = 0;
+    }
+    this.items = 0;
+    this.#bytes = 0;
+  }
+}
+
+function grown(frames: ScopeFrames, length: number): Uint8Array {
+  const bytes = new Uint8Array(Math.max(length, frames.bytes.length * 2));
+  bytes.set(frames.bytes.subarray(0, frames.length));
+  return bytes;
+}
