@@ -8,7 +8,7 @@ const PLACE_LENGTH_MAX = 200;
 
 /** The same error with its place in a message of this type; anything but a nameless WireError comes back as it is. */
 export function nameFault(type: MessageType, bytes: Uint8Array, error: unknown): unknown {
-  if (!(error instanceof WireError) || error.offset === undefined || error.place !== '') return error;
+  if (!(error instanceof WireError) || error.place !== '') return error;
   const place = placeOf(type, bytes, error.offset);
   return new WireError(error.reason, error.offset, place, { cause: error });
 }
@@ -20,7 +20,11 @@ function placeOf(type: MessageType, bytes: Uint8Array, offset: number): string {
   } catch {
     // The fault itself: the path leads to it.
   }
-  const place = path.join('.');
+  return shortened(path.join('.'));
+}
+
+/** A path of bearable length. */
+export function shortened(place: string): string {
   if (place.length <= PLACE_LENGTH_MAX) return place;
   return `${place.slice(0, PLACE_LENGTH_MAX / 2)}…${place.slice(-PLACE_LENGTH_MAX / 2)}`;
 }

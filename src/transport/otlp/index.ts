@@ -6,6 +6,8 @@ export type * from './decode-metric.ts';
 export type * from './decode-point.ts';
 export type * from './decode-span.ts';
 export type { KeyValue } from './decode-value.ts';
+export * from './json.ts';
+export * from './json-text.ts';
 export * from './reader.ts';
 export * from './record.ts';
 export * from './stream-frame.ts';

@@ -4,17 +4,16 @@ import { WireType } from './writer.ts';
 const VARINT_BYTES_MAX = 10;
 const UINT32_MAX = 0xffffffff;
 
-/** Bytes or JSON that are not the OTLP message they should be. The message names the place and never quotes the content. */
+/** Protobuf or JSON that is not the OTLP message it should be. The message names the place and never quotes the content. */
 export class WireError extends Error {
   readonly reason: string;
-  /** Bytes from the start of the message to the field at fault; undefined in JSON. */
-  readonly offset: number | undefined;
+  /** Where the reading stopped, in bytes from the start. */
+  readonly offset: number;
   /** Path of the field at fault, `resource_spans[3].scope_spans[0].spans[7].trace_id`; empty when it is not known. */
   readonly place: string;
 
-  constructor(reason: string, offset?: number, place = '', options?: ErrorOptions) {
-    const where = offset === undefined ? '' : ` (offset ${offset})`;
-    super((place && `${place}: `) + reason + where, options);
+  constructor(reason: string, offset: number, place = '', options?: ErrorOptions) {
+    super(`${place && `${place}: `}${reason} (offset ${offset})`, options);
     this.name = 'WireError';
     this.reason = reason;
     this.offset = offset;

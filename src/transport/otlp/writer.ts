@@ -81,16 +81,17 @@ export class Writer {
   int(field: number, value: number): void {
     this.tag(field, WireType.varint);
     if (value >= 0) this.varint(value);
-    else this.#varint64(BigInt.asUintN(64, BigInt(value)));
+    else this.varint64(BigInt.asUintN(64, BigInt(value)));
   }
 
   /** `int64` or `uint64` field from a bigint; wraps modulo 2^64. */
   int64(field: number, value: bigint): void {
     this.tag(field, WireType.varint);
-    this.#varint64(BigInt.asUintN(64, value));
+    this.varint64(BigInt.asUintN(64, value));
   }
 
-  #varint64(value: bigint): void {
+  /** A non-negative bigint below 2^64 as a bare varint. */
+  varint64(value: bigint): void {
     if (!this.#fits(10)) return;
     while (value > 0x7fn) {
       this.bytes[this.pos++] = Number(value & 0x7fn) | 0x80;
