@@ -1,5 +1,6 @@
 // What may be kept of a value that an application hands over: a bounded copy that no getter can disturb.
 import { limits } from '../limits.ts';
+import type { Labels } from './labels.ts';
 
 /** A value that the wire can carry; the same shape as `AnyValue` of the wire codec. */
 export type CleanValue =
@@ -25,6 +26,7 @@ export interface ValueCounters {
   rejected: number;
 }
 
+/** Values that the structure being copied may still have. A getter may begin another copy: see `cleanValue`. */
 let nodesLeft = 0;
 
 /**
@@ -35,12 +37,15 @@ export function cleanValue(value: unknown, lengthMax: number, counters: ValueCou
   if (typeof value === 'string') return bounded(value, lengthMax, counters);
   if (typeof value === 'number' || typeof value === 'boolean') return value;
   if (value === null || value === undefined) return undefined;
+  const outer = nodesLeft;
   nodesLeft = NODES_MAX;
   try {
     return copy(value, lengthMax, counters, 0);
   } catch {
     counters.rejected++;
     return undefined;
+  } finally {
+    nodesLeft = outer;
   }
 }
 
@@ -107,7 +112,12 @@ function copyObject(value: object, lengthMax: number, counters: ValueCounters, d
   return result;
 }
 
-function copyArray(value: readonly unknown[], lengthMax: number, counters: ValueCounters, depth: number): CleanValue {
+function copyArray(
+  value: readonly unknown[],
+  lengthMax: number,
+  counters: ValueCounters,
+  depth: number,
+): CleanValue {
   const result: CleanValue[] = [];
   for (let i = 0; i < value.length; i++) {
     if (nodesLeft <= 0) {
@@ -193,13 +203,15 @@ export class AttributeSlots {
     this.set(key, value, bounds, counters);
   }
 
-  /** Appends a list whose keys are distinct and whose values are clean; for an empty list only. */
-  seed(list: { readonly keys: readonly string[]; readonly values: readonly CleanValue[]; readonly count: number }): void {
-    for (let i = 0; i < list.count; i++) {
-      this.keys[i] = list.keys[i]!;
-      this.values[i] = list.values[i];
+  /** Fills an empty list with a context's labels. */
+  setLabels(labels: Labels, bounds: AttributeLimits): void {
+    const count = Math.min(labels.count, bounds.attributes);
+    for (let i = 0; i < count; i++) {
+      this.keys[i] = labels.keys[i]!;
+      this.values[i] = labels.values[i];
     }
-    this.count = list.count;
+    this.count = count;
+    this.dropped = labels.count - count;
   }
 
   clear(): void {
@@ -210,4 +222,55 @@ export class AttributeSlots {
     this.count = 0;
     this.dropped = 0;
   }
+}
+
+/** Any value as text of at most `lengthMax` UTF-16 units: names and messages that ought to be strings. Never throws. */
+export function cleanText(value: unknown, lengthMax: number, counters: ValueCounters): string {
+  if (typeof value === 'string') return bounded(value, lengthMax, counters);
+  if (value === undefined || value === null) return '';
+  try {
+    return bounded(String(value), lengthMax, counters);
+  } catch {
+    counters.rejected++;
+    return '';
+  }
+}
+
+/**
+ * Sets `exception.type`, `exception.message` and `exception.stacktrace` from whatever was thrown: an error, a string,
+ * or an object with some of `name`, `code`, `message` and `stack`. Never throws.
+ */
+export function setException(
+  slots: AttributeSlots,
+  exception: unknown,
+  bounds: AttributeLimits,
+  counters: ValueCounters,
+): void {
+  if (typeof exception !== 'object' || exception === null) {
+    slots.set('exception.message', cleanText(exception, bounds.valueLength, counters), bounds, counters);
+    return;
+  }
+  const code = property(exception, 'code', counters);
+  const type =
+    code !== undefined && code !== null && code !== '' && code !== 0
+      ? code
+      : property(exception, 'name', counters);
+  slots.set('exception.type', textOrNothing(type, bounds, counters), bounds, counters);
+  const message = textOrNothing(property(exception, 'message', counters), bounds, counters);
+  slots.set('exception.message', message, bounds, counters);
+  const stack = textOrNothing(property(exception, 'stack', counters), bounds, counters);
+  slots.set('exception.stacktrace', stack, bounds, counters);
+}
+
+function property(from: object, key: string, counters: ValueCounters): unknown {
+  try {
+    return (from as Record<string, unknown>)[key];
+  } catch {
+    counters.rejected++;
+    return undefined;
+  }
+}
+
+function textOrNothing(value: unknown, bounds: AttributeLimits, counters: ValueCounters): string | undefined {
+  return value === undefined || value === null ? undefined : cleanText(value, bounds.valueLength, counters);
 }

@@ -1,6 +1,7 @@
 // Baggage as W3C defines it: an immutable set of entries, read from and written to the `baggage` header.
-import { baggageEntryMetadataFromString } from '@opentelemetry/api';
+
 import type { BaggageEntry, Baggage as OtelBaggage } from '@opentelemetry/api';
+import { baggageEntryMetadataFromString } from '@opentelemetry/api';
 import { limits } from '../limits.ts';
 
 /** A token of RFC 9110 §5.6.2. */
@@ -93,7 +94,8 @@ export function serializeBaggage(baggage: OtelBaggage): string | undefined {
     if (members.length === limits.baggage_entries_max) break;
     if (!TOKEN.test(key)) continue;
     const metadata = entry.metadata?.toString() ?? '';
-    const properties = metadata !== '' && METADATA.test(metadata) && !metadata.includes(',') ? `;${metadata}` : '';
+    const properties =
+      metadata !== '' && METADATA.test(metadata) && !metadata.includes(',') ? `;${metadata}` : '';
     const member = `${key}=${encodeURIComponent(String(entry.value).toWellFormed())}${properties}`;
     if (length + 1 + member.length > limits.baggage_bytes_max) continue;
     length += 1 + member.length;
@@ -108,5 +110,7 @@ export function serializeBaggage(baggage: OtelBaggage): string | undefined {
  */
 export function percentDecode(text: string): string {
   if (!text.includes('%')) return text;
-  return text.replace(PERCENT_OCTETS, octets => Buffer.from(octets.replaceAll('%', ''), 'hex').toString('utf8'));
+  return text.replace(PERCENT_OCTETS, octets =>
+    Buffer.from(octets.replaceAll('%', ''), 'hex').toString('utf8'),
+  );
 }

@@ -3,8 +3,8 @@ import type { Baggage } from '@opentelemetry/api';
 import { limits } from '../limits.ts';
 import { parseBaggage, serializeBaggage } from './baggage.ts';
 import { FLAG_RANDOM, FLAG_SAMPLED, SpanIdentity } from './identity.ts';
-import { Labels } from './labels.ts';
 import type { LabelValue } from './labels.ts';
+import { Labels } from './labels.ts';
 import { TraceState } from './tracestate.ts';
 
 /*
@@ -40,7 +40,8 @@ export function encodeContext(parts: ContextParts): Uint8Array {
     textChunk((parts.baggage && serializeBaggage(parts.baggage)) ?? ''),
     Uint8Array.of(labels.count),
   ];
-  for (let i = 0; i < labels.count; i++) chunks.push(textChunk(labels.keys[i]!), valueChunk(labels.values[i]!));
+  for (let i = 0; i < labels.count; i++)
+    chunks.push(textChunk(labels.keys[i]!), valueChunk(labels.values[i]!));
   return Buffer.concat(chunks);
 }
 

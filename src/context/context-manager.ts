@@ -1,6 +1,10 @@
 // The OpenTelemetry ContextManager over ObservabilityContext: what `context.with` and `context.active` call.
 import { EventEmitter } from 'node:events';
-import type { Context, ContextManagementToken, ContextManager as OtelContextManager } from '@opentelemetry/api';
+import type {
+  Context,
+  ContextManagementToken,
+  ContextManager as OtelContextManager,
+} from '@opentelemetry/api';
 import { ObservabilityContext } from './observability-context.ts';
 
 type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;

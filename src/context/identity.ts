@@ -12,7 +12,7 @@ const pool = new Int32Array(POOL_WORDS);
 let poolNext = POOL_WORDS;
 
 /** One random word from the pool, which is filled in bulk: a call into the system per 2048 words. */
-function randomWord(): number {
+export function randomWord(): number {
   if (poolNext === POOL_WORDS) {
     randomFillSync(pool);
     poolNext = 0;
@@ -129,13 +129,19 @@ export class SpanIdentity implements SpanContext {
     return { traceId, spanId, traceFlags, isRemote };
   }
 
-  /** A random identity of the first span of a new trace. */
-  static root(flags: number, traceState?: TraceState): SpanIdentity {
+  /**
+   * A random identity of the first span of a new trace. `t2` and `t3` hold the randomness that sampling looks at: a
+   * sampler draws them first, to know the flags.
+   */
+  static root(
+    flags: number,
+    traceState?: TraceState,
+    t2: number = randomWord(),
+    t3: number = randomWord(),
+  ): SpanIdentity {
     const t0 = randomWord();
-    const t1 = randomWord();
-    const t2 = randomWord();
-    let t3 = randomWord();
-    while ((t0 | t1 | t2 | t3) === 0) t3 = randomWord();
+    let t1 = randomWord();
+    while ((t0 | t1 | t2 | t3) === 0) t1 = randomWord();
     return SpanIdentity.#withRandomSpanId(t0, t1, t2, t3, flags, traceState);
   }
 

@@ -1,12 +1,12 @@
 // The context of the work under way: which span, which labels, which baggage; what all three signals read.
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { createContextKey, trace } from '@opentelemetry/api';
 import type { Baggage, Context, Span } from '@opentelemetry/api';
+import { createContextKey, trace } from '@opentelemetry/api';
 import { decodeContext, encodeContext } from './binary-form.ts';
 import { processClock } from './clock.ts';
 import { SpanIdentity } from './identity.ts';
-import { Labels } from './labels.ts';
 import type { LabelValue } from './labels.ts';
+import { Labels } from './labels.ts';
 
 /** The keys under which the OpenTelemetry API and its SDK keep what is a direct field here. */
 const SPAN_KEY = createContextKey('OpenTelemetry Context Key SPAN');
@@ -97,6 +97,14 @@ export class ObservabilityContext implements Context {
   static from(context: Context | null | undefined): ObservabilityContext {
     if (context instanceof ObservabilityContext) return context;
     if (typeof context?.getValue !== 'function') return ObservabilityContext.root;
+    try {
+      return ObservabilityContext.#wrap(context);
+    } catch {
+      return ObservabilityContext.root;
+    }
+  }
+
+  static #wrap(context: Context): ObservabilityContext {
     const span = asSpan(context.getValue(SPAN_KEY));
     const labels = context.getValue(LABELS_KEY);
     return new ObservabilityContext(

@@ -9,6 +9,7 @@ const TWO_32 = 4294967296;
 const doubles = new Float64Array(1);
 const doubleWords = new Uint32Array(doubles.buffer);
 const text = new TextEncoder();
+const utf8 = new TextDecoder();
 
 /**
  * Writes protobuf into a window that somebody else owns. It never throws and never writes past the window:
@@ -261,6 +262,16 @@ export class Writer {
     }
     this.bytes[at] = rest;
     this.pos = end;
+  }
+
+  /** Takes back what was written since `pos`; an overflow stays one. */
+  rewind(pos: number): void {
+    if (!this.overflowed) this.pos = pos;
+  }
+
+  /** What was written since `start`, read as UTF-8. */
+  textSince(start: number): string {
+    return utf8.decode(this.bytes.slice(start, this.pos));
   }
 
   /** Each attribute as a `KeyValue` in the repeated field `field`. */

@@ -1,0 +1,377 @@
+// Rewrites JSON text as protobuf AnyValues in one pass over its bytes: no strings, no objects in between.
+
+import type { Writer } from '../transport/otlp/writer.ts';
+import { WireType } from '../transport/otlp/writer.ts';
+import { MemberTable } from './member-table.ts';
+
+export const QUOTE = 0x22;
+const COMMA = 0x2c;
+const MINUS = 0x2d;
+const DOT = 0x2e;
+const ZERO = 0x30;
+const NINE = 0x39;
+const COLON = 0x3a;
+const BACKSLASH = 0x5c;
+export const OPEN_BRACE = 0x7b;
+export const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+
+const DEPTH_MAX = 32;
+const INITIAL_BYTES = 16 * 1024;
+/** Digits that surely stay below 2^53. */
+const SAFE_DIGITS = 15;
+
+const ESCAPES = new Uint8Array(128);
+for (const [letter, character] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't\t'])
+  ESCAPES[letter!.charCodeAt(0)] = character!.charCodeAt(0);
+
+/** What the scanner throws at the first byte that is not JSON: always this object, which costs no stack trace. */
+export const MALFORMED = Object.freeze({ name: 'MalformedJson' });
+
+/**
+ * Reads what `JSON.parse` reads, with two differences: integers of up to 64 bits stay exact, and what is nested deeper
+ * than 32 levels becomes its own text. Of duplicate keys the last value is kept (among an object's first 128 members).
+ *
+ * Output goes to the given writer; bytes are copied only within the window that the writer owns.
+ */
+export class JsonScanner {
+  readonly members: MemberTable = new MemberTable();
+  /** Longest string value that is kept, in bytes. */
+  readonly #lengthMax: number;
+  #source: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+  #end = 0;
+  pos = 0;
+  /** Strings that were cut to the length limit. */
+  truncated = 0;
+
+  constructor(lengthMax: number) {
+    this.#lengthMax = lengthMax;
+  }
+
+  /** Starts on a text. */
+  load(text: string): void {
+    if (text.length * 3 > this.#source.length) this.#source = Buffer.allocUnsafeSlow(text.length * 3);
+    this.#end = this.#source.write(text);
+    this.pos = 0;
+    this.members.count = 0;
+  }
+
+  /** The byte at the position; -1 at the end. */
+  peek(): number {
+    return this.pos < this.#end ? this.#source[this.pos]! : -1;
+  }
+
+  /** The text between two positions. */
+  text(start: number, end: number): string {
+    return this.#source.toString('utf8', start, end);
+  }
+
+  skipSpace(): void {
+    const source = this.#source;
+    while (this.pos < this.#end) {
+      const byte = source[this.pos]!;
+      if (byte > 0x20 || (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09)) return;
+      this.pos++;
+    }
+  }
+
+  /** Steps over the opening bracket at the position; false when the closing one follows at once. */
+  enter(close: number): boolean {
+    this.pos++;
+    this.skipSpace();
+    if (this.peek() !== close) return true;
+    this.pos++;
+    return false;
+  }
+
+  /** Steps over a comma to the next element, or over the closing bracket: false. */
+  more(close: number): boolean {
+    this.skipSpace();
+    const byte = this.peek();
+    if (byte !== COMMA && byte !== close) throw MALFORMED;
+    this.pos++;
+    if (byte === close) return false;
+    this.skipSpace();
+    return true;
+  }
+
+  /** The text is over, white space apart. */
+  expectEnd(): void {
+    this.skipSpace();
+    if (this.pos !== this.#end) throw MALFORMED;
+  }
+
+  /** The position is at a number. */
+  atNumber(): boolean {
+    const byte = this.peek();
+    return byte === MINUS || (byte >= ZERO && byte <= NINE);
+  }
+
+  /** A member's key as string field 1 and the colon. Returns the number of the key's bytes, which end at `writer.pos`. */
+  key(writer: Writer): number {
+    if (this.peek() !== QUOTE) throw MALFORMED;
+    const length = this.string(writer, 1);
+    this.skipSpace();
+    if (this.peek() !== COLON) throw MALFORMED;
+    this.pos++;
+    this.skipSpace();
+    return length;
+  }
+
+  /** The string at the position as field `field`. Returns the number of its bytes, which end at `writer.pos`. */
+  string(writer: Writer, field: number): number {
+    writer.tag(field, WireType.len);
+    const mark = writer.open();
+    this.#copyString(writer);
+    let length = writer.pos - mark;
+    if (length > this.#lengthMax) length = this.#truncate(writer, mark);
+    writer.close(mark);
+    return length;
+  }
+
+  /**
+   * Copies up to the closing quote. Decoding never makes text longer, so that the room bounds the loop; only a `\u`
+   * at its very end needs a look. Without room the writer is marked as overflowed and the scan given up.
+   */
+  #copyString(writer: Writer): void {
+    const source = this.#source;
+    const out = writer.bytes;
+    const end = Math.min(this.#end, this.pos + 1 + writer.end - writer.pos);
+    let to = writer.pos;
+    let from = this.pos + 1;
+    while (from < end) {
+      const byte = source[from++]!;
+      if (byte === QUOTE) {
+        this.pos = from;
+        writer.pos = to;
+        return;
+      }
+      if (byte !== BACKSLASH) {
+        if (byte < 0x20) throw MALFORMED;
+        out[to++] = byte;
+      } else if (source[from] === 0x75) {
+        if (to + 4 > writer.end) break;
+        const escaped = this.#unicodeEscape(from + 1);
+        from += escaped > 0xffff ? 11 : 5;
+        to = putUtf8(out, to, escaped);
+      } else {
+        const character = from < this.#end ? (ESCAPES[source[from]!] ?? 0) : 0;
+        if (character === 0) throw MALFORMED;
+        out[to++] = character;
+        from++;
+      }
+    }
+    if (from < this.#end) {
+      writer.overflowed = true;
+      writer.end = writer.pos;
+    }
+    throw MALFORMED;
+  }
+
+  /** The code point of the four digits at `at`, and of the low surrogate escaped behind them; U+FFFD for a lone surrogate. */
+  #unicodeEscape(at: number): number {
+    const unit = this.#hex4(at);
+    if (unit < 0) throw MALFORMED;
+    if (unit < 0xd800 || unit > 0xdfff) return unit;
+    const source = this.#source;
+    if (unit < 0xdc00 && source[at + 4] === BACKSLASH && source[at + 5] === 0x75) {
+      const low = this.#hex4(at + 6);
+      if (low >= 0xdc00 && low <= 0xdfff) return 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+    }
+    return 0xfffd;
+  }
+
+  #hex4(at: number): number {
+    if (at + 4 > this.#end) return -1;
+    let value = 0;
+    for (let i = at; i < at + 4; i++) {
+      const byte = this.#source[i]!;
+      const lower = byte | 0x20;
+      if (byte >= ZERO && byte <= NINE) value = (value << 4) | (byte - ZERO);
+      else if (lower >= 0x61 && lower <= 0x66) value = (value << 4) | (lower - 0x57);
+      else return -1;
+    }
+    return value;
+  }
+
+  /** Cuts the string since `mark` to the limit, between two characters. */
+  #truncate(writer: Writer, mark: number): number {
+    let end = mark + this.#lengthMax;
+    while (end > mark && (writer.bytes[end]! & 0xc0) === 0x80) end--;
+    writer.pos = end;
+    this.truncated++;
+    return end - mark;
+  }
+
+  /** The value at the position as the content of an `AnyValue`. */
+  value(writer: Writer, depth = 0): void {
+    const byte = this.peek();
+    if (byte === QUOTE) this.string(writer, 1);
+    else if (this.atNumber()) this.#number(writer);
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+      if (depth >= DEPTH_MAX) this.#rawText(writer);
+      else if (byte === OPEN_BRACE) this.#object(writer, depth + 1);
+      else this.#array(writer, depth + 1);
+    } else if (byte === 0x74) {
+      this.#literal('true');
+      writer.bool(2, true);
+    } else if (byte === 0x66) {
+      this.#literal('false');
+      writer.bool(2, false);
+    } else this.#literal('null');
+  }
+
+  #literal(word: string): void {
+    for (let i = 0; i < word.length; i++) {
+      if (this.pos >= this.#end || this.#source[this.pos] !== word.charCodeAt(i)) throw MALFORMED;
+      this.pos++;
+    }
+  }
+
+  #object(writer: Writer, depth: number): void {
+    const list = writer.message(6);
+    const base = this.members.count;
+    if (this.enter(CLOSE_BRACE)) {
+      do {
+        const start = writer.pos;
+        const member = writer.message(1);
+        const length = this.key(writer);
+        const keyBehindMark = writer.pos - length - member;
+        this.anyValue(writer, 2, depth);
+        writer.close(member);
+        this.noteMember(writer, base, start, member, keyBehindMark, length);
+      } while (this.more(CLOSE_BRACE));
+    }
+    this.members.count = base;
+    writer.close(list);
+  }
+
+  /**
+   * Takes note of the member just closed. Its key lies `keyBehindMark` behind the mark of its message, further when the
+   * message's length took more than the one byte reserved.
+   */
+  noteMember(
+    writer: Writer,
+    base: number,
+    start: number,
+    mark: number,
+    keyBehindMark: number,
+    length: number,
+  ): void {
+    if (writer.overflowed) return;
+    let lengthBytes = 1;
+    while (writer.bytes[mark - 2 + lengthBytes]! > 0x7f) lengthBytes++;
+    this.members.add(writer, base, start, mark - 1 + lengthBytes + keyBehindMark, length);
+  }
+
+  #array(writer: Writer, depth: number): void {
+    const list = writer.message(5);
+    if (this.enter(CLOSE_BRACKET)) {
+      do this.anyValue(writer, 1, depth);
+      while (this.more(CLOSE_BRACKET));
+    }
+    writer.close(list);
+  }
+
+  /** The value at the position as an `AnyValue` in field `field`. */
+  anyValue(writer: Writer, field: number, depth = 0): void {
+    const mark = writer.message(field);
+    this.value(writer, depth);
+    writer.close(mark);
+  }
+
+  /** What is nested too deeply, as text; only its brackets and strings are checked. */
+  #rawText(writer: Writer): void {
+    const source = this.#source;
+    const start = this.pos;
+    let open = 0;
+    let quoted = false;
+    while (this.pos < this.#end) {
+      const byte = source[this.pos++]!;
+      if (byte === BACKSLASH && quoted) this.pos++;
+      else if (byte === QUOTE) quoted = !quoted;
+      else if (quoted) continue;
+      else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) open++;
+      else if ((byte === CLOSE_BRACE || byte === CLOSE_BRACKET) && --open === 0) {
+        writer.blob(1, source.subarray(start, Math.min(this.pos, start + this.#lengthMax)));
+        return;
+      }
+    }
+    throw MALFORMED;
+  }
+
+  /** An integer as `int_value` where int64 holds it, anything else as `double_value`. */
+  #number(writer: Writer): void {
+    const start = this.pos;
+    const value = this.number();
+    if (Number.isSafeInteger(value)) {
+      if (Object.is(value, -0)) writer.double(4, value);
+      else writer.int(3, value);
+      return;
+    }
+    const text = this.text(start, this.pos);
+    const exact = /^-?\d{16,19}$/.test(text) ? BigInt(text) : undefined;
+    if (exact !== undefined && BigInt.asIntN(64, exact) === exact) writer.int64(3, exact);
+    else writer.double(4, value);
+  }
+
+  /** The number at the position, by the grammar of RFC 8259 §6. */
+  number(): number {
+    const source = this.#source;
+    const start = this.pos;
+    const negative = source[start] === MINUS;
+    if (negative) this.pos++;
+    const first = this.pos;
+    let value = 0;
+    let byte = this.peek();
+    while (byte >= ZERO && byte <= NINE) {
+      value = value * 10 + (byte - ZERO);
+      this.pos++;
+      byte = this.peek();
+    }
+    const digits = this.pos - first;
+    if (digits === 0 || (digits > 1 && source[first] === ZERO)) throw MALFORMED;
+    if (byte !== DOT && (byte | 0x20) !== 0x65 && digits <= SAFE_DIGITS) return negative ? -value : value;
+    if (byte === DOT) {
+      this.pos++;
+      this.#digits();
+    }
+    if ((this.peek() | 0x20) === 0x65) {
+      this.pos++;
+      if (this.peek() === MINUS || this.peek() === 0x2b) this.pos++;
+      this.#digits();
+    }
+    return Number(this.text(start, this.pos));
+  }
+
+  /** One digit and more. */
+  #digits(): void {
+    const start = this.pos;
+    let byte = this.peek();
+    while (byte >= ZERO && byte <= NINE) {
+      this.pos++;
+      byte = this.peek();
+    }
+    if (this.pos === start) throw MALFORMED;
+  }
+}
+
+/** A code point as UTF-8; returns the position behind it. */
+function putUtf8(out: Uint8Array, to: number, code: number): number {
+  if (code < 0x80) {
+    out[to++] = code;
+    return to;
+  }
+  if (code < 0x800) out[to++] = 0xc0 | (code >> 6);
+  else {
+    if (code < 0x10000) out[to++] = 0xe0 | (code >> 12);
+    else {
+      out[to++] = 0xf0 | (code >> 18);
+      out[to++] = 0x80 | ((code >> 12) & 0x3f);
+    }
+    out[to++] = 0x80 | ((code >> 6) & 0x3f);
+  }
+  out[to++] = 0x80 | (code & 0x3f);
+  return to;
+}

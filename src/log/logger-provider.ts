@@ -1,0 +1,63 @@
+// The OpenTelemetry LoggerProvider over the log path.
+import type { LoggerOptions, LoggerProvider as OtelLoggerProvider } from '@opentelemetry/api';
+import type { AttributeLimits } from '../context/attributes.ts';
+import { AttributeSlots, defaultAttributeLimits } from '../context/attributes.ts';
+import type { Clock } from '../context/clock.ts';
+import { processClock } from '../context/clock.ts';
+import type { AttributeList, Sink } from '../transport/otlp/record.ts';
+import type { LineKeys } from './json-line.ts';
+import type { LogCounters } from './logger.ts';
+import { Logger, LogPipeline } from './logger.ts';
+
+export interface LoggerProviderOptions {
+  /** Where records are written. */
+  readonly sink: Sink;
+  /** Default: the clock of the process. Its anchor must be the one that the sink's writer adds. */
+  readonly clock?: Clock | undefined;
+  readonly limits?: Partial<AttributeLimits> | undefined;
+  /** The keys of JSON lines that become severity, time and body. Default: pino's `level`, `time` and `msg`. */
+  readonly lineKeys?: LineKeys | undefined;
+}
+
+export class LoggerProvider implements OtelLoggerProvider {
+  readonly #pipeline: LogPipeline;
+  readonly #loggers = new Map<number, Logger>();
+
+  constructor(options: LoggerProviderOptions) {
+    const attributeLimits = { ...defaultAttributeLimits, ...options.limits };
+    this.#pipeline = new LogPipeline(
+      options.sink,
+      options.clock ?? processClock,
+      attributeLimits,
+      options.lineKeys,
+    );
+  }
+
+  /** The same logger for the same name, version, schema URL and scope attributes. */
+  getLogger(name: string, version?: string, options?: LoggerOptions): Logger {
+    const scope = this.#pipeline.sink.scope({
+      name: String(name ?? ''),
+      version,
+      schemaUrl: options?.schemaUrl,
+      attributes: this.#scopeAttributes(options?.attributes),
+    });
+    let logger = this.#loggers.get(scope);
+    if (logger === undefined) {
+      logger = new Logger(this.#pipeline, scope);
+      this.#loggers.set(scope, logger);
+    }
+    return logger;
+  }
+
+  #scopeAttributes(attributes: unknown): AttributeList | undefined {
+    if (typeof attributes !== 'object' || attributes === null) return undefined;
+    const slots = new AttributeSlots();
+    slots.setAll(attributes, this.#pipeline.limits, this.#pipeline.counters);
+    return slots;
+  }
+
+  /** What happened to log records since the start. */
+  get counters(): Readonly<LogCounters> {
+    return this.#pipeline.counters;
+  }
+}

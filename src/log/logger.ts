@@ -1,0 +1,167 @@
+// Emits log records: from the OpenTelemetry API as an object, from pino as the line it wrote.
+import type { Context, LogRecord, Logger as OtelLogger } from '@opentelemetry/api';
+import type { AttributeLimits, ValueCounters } from '../context/attributes.ts';
+import { AttributeSlots, cleanText, cleanValue, setException } from '../context/attributes.ts';
+import type { Clock } from '../context/clock.ts';
+import type { SpanIdentity } from '../context/identity.ts';
+import { ObservabilityContext } from '../context/observability-context.ts';
+import type { LogRecordFields } from '../transport/otlp/logs.ts';
+import { encodeLogRecord } from '../transport/otlp/logs.ts';
+import type { AnyValue, Sink } from '../transport/otlp/record.ts';
+import { Signal } from '../transport/otlp/record.ts';
+import type { LineKeys } from './json-line.ts';
+import { JsonLineScanner } from './json-line.ts';
+import { severityOfName } from './severity.ts';
+
+/** What happened to log records since the start; every number only grows. */
+export interface LogCounters extends ValueCounters {
+  /** Records whose bytes the sink took. */
+  written: number;
+  /** Records that the sink had no room for, or that were too large for a frame. */
+  refused: number;
+  /** Lines that were not one JSON object and became a body as they are. */
+  malformed_lines: number;
+}
+
+/** The one record that `emit` fills, writes and clears: nothing of it outlives the call. */
+class LogScratch implements LogRecordFields {
+  time: number | undefined = undefined;
+  observedTime = 0;
+  severityNumber = 0;
+  severityText = '';
+  eventName = '';
+  body: AnyValue = undefined;
+  readonly attributes: AttributeSlots = new AttributeSlots();
+  identity: SpanIdentity | undefined = undefined;
+  flags = 0;
+
+  clear(): void {
+    this.severityText = '';
+    this.eventName = '';
+    this.body = undefined;
+    this.attributes.clear();
+    this.identity = undefined;
+    this.flags = 0;
+  }
+}
+
+/** What the loggers of one provider share. */
+export class LogPipeline {
+  readonly sink: Sink;
+  readonly clock: Clock;
+  readonly limits: AttributeLimits;
+  readonly lines: JsonLineScanner;
+  readonly counters: LogCounters = {
+    written: 0,
+    refused: 0,
+    malformed_lines: 0,
+    truncated: 0,
+    rejected: 0,
+  };
+  #scratch: LogScratch | undefined = new LogScratch();
+
+  constructor(sink: Sink, clock: Clock, attributeLimits: AttributeLimits, keys?: LineKeys) {
+    this.sink = sink;
+    this.clock = clock;
+    this.limits = attributeLimits;
+    this.lines = new JsonLineScanner(clock, attributeLimits, this.counters, keys);
+  }
+
+  /** The scratch record, or a fresh one when a getter of a record that is being read emits another. */
+  take(): LogScratch {
+    const scratch = this.#scratch ?? new LogScratch();
+    this.#scratch = undefined;
+    return scratch;
+  }
+
+  finish(scope: number, scratch: LogScratch): void {
+    const writer = this.sink.begin(Signal.logs, scope);
+    if (writer === null) this.counters.refused++;
+    else {
+      encodeLogRecord(writer, scratch);
+      this.count(this.sink.commit(1));
+    }
+    scratch.clear();
+    this.#scratch = scratch;
+  }
+
+  count(written: boolean): void {
+    if (written) this.counters.written++;
+    else this.counters.refused++;
+  }
+}
+
+export class Logger implements OtelLogger {
+  readonly #pipeline: LogPipeline;
+  readonly #scope: number;
+
+  /** @param scope the number that the sink gave to the instrumentation scope */
+  constructor(pipeline: LogPipeline, scope: number) {
+    this.#pipeline = pipeline;
+    this.#scope = scope;
+  }
+
+  /**
+   * Emits one record with the IDs and labels of its context, by default of the active one. An exception becomes
+   * `exception.type`, `.message` and `.stacktrace`; attributes of the record's own win over both. Never throws.
+   */
+  emit(record: LogRecord): void {
+    if (typeof record !== 'object' || record === null) return;
+    const scratch = this.#pipeline.take();
+    try {
+      this.#fill(scratch, record);
+    } catch {
+      this.#pipeline.counters.rejected++;
+    }
+    this.#pipeline.finish(this.#scope, scratch);
+  }
+
+  #fill(scratch: LogScratch, record: LogRecord): void {
+    const { clock, limits, counters } = this.#pipeline;
+    const context =
+      record.context === undefined
+        ? ObservabilityContext.active()
+        : ObservabilityContext.from(record.context);
+    scratch.observedTime =
+      record.observedTimestamp === undefined ? clock.now() : clock.fromTimeInput(record.observedTimestamp);
+    scratch.time = record.timestamp === undefined ? undefined : clock.fromTimeInput(record.timestamp);
+    scratch.identity = context.identity;
+    scratch.flags = context.identity?.traceFlags ?? 0;
+    scratch.attributes.setLabels(context.labels, limits);
+    if (record.exception !== undefined) setException(scratch.attributes, record.exception, limits, counters);
+    if (typeof record.attributes === 'object' && record.attributes !== null)
+      scratch.attributes.setAll(record.attributes, limits, counters);
+    scratch.body = cleanValue(record.body, limits.valueLength, counters);
+    scratch.severityText = cleanText(record.severityText, limits.valueLength, counters);
+    scratch.severityNumber = severityNumber(record.severityNumber, scratch.severityText);
+    scratch.eventName = cleanText(record.eventName, limits.valueLength, counters);
+  }
+
+  enabled(): boolean {
+    return true;
+  }
+
+  /**
+   * Emits a line of newline-delimited JSON, as pino writes it, without parsing it into objects.
+   *
+   * `level`, `time` and `msg` become severity, time and body; `trace_id`, `span_id`, `trace_flags`, `pid` and
+   * `hostname` are skipped, for the record and its resource have them; `err` and `error` objects become `exception.*`;
+   * all else becomes attributes. A line that is not one JSON object becomes the body as it is. Never throws.
+   */
+  emitJsonLine(line: string, context?: Context): void {
+    const { sink, lines, counters } = this.#pipeline;
+    const from = context === undefined ? ObservabilityContext.active() : ObservabilityContext.from(context);
+    const writer = sink.begin(Signal.logs, this.#scope);
+    if (writer === null) {
+      counters.refused++;
+      return;
+    }
+    if (!lines.write(writer, line, from)) counters.malformed_lines++;
+    this.#pipeline.count(sink.commit(1));
+  }
+}
+
+function severityNumber(given: unknown, text: string): number {
+  if (typeof given === 'number' && Number.isInteger(given) && given >= 0 && given <= 24) return given;
+  return text === '' ? 0 : severityOfName(text);
+}

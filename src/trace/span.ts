@@ -1,0 +1,455 @@
+// A span: the small handle that the application holds, and the pooled record that it fills until `end()`.
+import type {
+  Attributes,
+  Exception,
+  Link,
+  Span as OtelSpan,
+  SpanContext,
+  SpanStatus,
+  TimeInput,
+} from '@opentelemetry/api';
+import type { AttributeLimits, ValueCounters } from '../context/attributes.ts';
+import { AttributeSlots, cleanText, setException } from '../context/attributes.ts';
+import type { Clock } from '../context/clock.ts';
+import { SpanIdentity } from '../context/identity.ts';
+import type { Labels } from '../context/labels.ts';
+import { limits } from '../limits.ts';
+import type { Sink } from '../transport/otlp/record.ts';
+import { Signal } from '../transport/otlp/record.ts';
+import type { SpanEventRecord, SpanLinkRecord, SpanRecord } from '../transport/otlp/trace.ts';
+import { encodeSpan, SPAN_FLAG_REMOTE, SPAN_FLAG_REMOTE_KNOWN } from '../transport/otlp/trace.ts';
+
+const STATUS_UNSET = 0;
+const STATUS_OK = 1;
+const STATUS_ERROR = 2;
+/** Stands in slots that hold nothing. */
+const NO_IDENTITY = new SpanIdentity(0, 0, 0, 0, 0, 0, 0, undefined, false);
+/** Returned records between two looks at how many the pool really needs. */
+const POOL_WINDOW = 4096;
+
+/** Limits of a span, as `OTEL_SPAN_*_LIMIT` and `OTEL_ATTRIBUTE_*_LIMIT` set them. */
+export interface SpanLimits extends AttributeLimits {
+  readonly events: number;
+  readonly links: number;
+}
+
+export const defaultSpanLimits: SpanLimits = {
+  attributes: limits.attributes_max,
+  valueLength: limits.attribute_value_length_max,
+  events: limits.events_max,
+  links: limits.links_max,
+};
+
+/** What happened to spans since the start; every number only grows. */
+export interface TraceCounters extends ValueCounters {
+  /** Recording spans that were started. */
+  started: number;
+  /** Spans that sampling left out. */
+  unsampled: number;
+  /** Spans whose bytes the sink took. */
+  written: number;
+  /** Spans that the sink had no room for, or that were too large for a frame. */
+  refused: number;
+  /** Calls on a span that had ended. */
+  used_after_end: number;
+  /** Records made because the pool had none; records let go because it had too many. */
+  pool_grown: number;
+  pool_shrunk: number;
+}
+
+class EventSlot implements SpanEventRecord {
+  name = '';
+  time = 0;
+  readonly attributes: AttributeSlots = new AttributeSlots();
+}
+
+class LinkSlot implements SpanLinkRecord {
+  identity: SpanIdentity = NO_IDENTITY;
+  traceState = '';
+  flags = 0;
+  readonly attributes: AttributeSlots = new AttributeSlots();
+}
+
+/**
+ * The part of a span that is pooled. Every field exists from the start and keeps its type.
+ *
+ * Invariant: a record is in the pool, or belongs to exactly one handle that has not ended, or is garbage.
+ */
+class PooledRecord implements SpanRecord {
+  identity: SpanIdentity = NO_IDENTITY;
+  traceState = '';
+  parent0 = 0;
+  parent1 = 0;
+  flags = 0;
+  name = '';
+  kind = 1;
+  startTime = 0;
+  endTime = 0;
+  /** The clock's offset at the start, which the end uses too: a step of the wall clock stretches no span. */
+  clockOffset = 0;
+  scope = 0;
+  readonly attributes: AttributeSlots = new AttributeSlots();
+  readonly events: EventSlot[] = [];
+  eventCount = 0;
+  droppedEvents = 0;
+  readonly links: LinkSlot[] = [];
+  linkCount = 0;
+  droppedLinks = 0;
+  statusCode: number = STATUS_UNSET;
+  statusMessage = '';
+  /** Above 0 while code of the application may run (getters): a span that such code ends is not pooled. */
+  busy = 0;
+
+  /** Forgets everything of the application's. */
+  clear(): void {
+    this.identity = NO_IDENTITY;
+    this.traceState = '';
+    this.name = '';
+    this.attributes.clear();
+    for (let i = 0; i < this.eventCount; i++) {
+      this.events[i]!.name = '';
+      this.events[i]!.attributes.clear();
+    }
+    for (let i = 0; i < this.linkCount; i++) {
+      this.links[i]!.identity = NO_IDENTITY;
+      this.links[i]!.traceState = '';
+      this.links[i]!.attributes.clear();
+    }
+    this.eventCount = 0;
+    this.droppedEvents = 0;
+    this.linkCount = 0;
+    this.droppedLinks = 0;
+    this.statusCode = STATUS_UNSET;
+    this.statusMessage = '';
+  }
+}
+
+/**
+ * Free records, at most `span_pool_max`. Of those that a whole window of 4096 returns never needed, half are let go.
+ */
+class RecordPool {
+  readonly #free: PooledRecord[] = [];
+  readonly #counters: TraceCounters;
+  #returned = 0;
+  #unneeded = 0;
+
+  constructor(counters: TraceCounters) {
+    this.#counters = counters;
+  }
+
+  get size(): number {
+    return this.#free.length;
+  }
+
+  take(): PooledRecord {
+    const record = this.#free.pop();
+    if (this.#free.length < this.#unneeded) this.#unneeded = this.#free.length;
+    if (record !== undefined) return record;
+    this.#counters.pool_grown++;
+    return new PooledRecord();
+  }
+
+  give(record: PooledRecord): void {
+    record.clear();
+    if (this.#free.length < limits.span_pool_max) this.#free.push(record);
+    else this.#counters.pool_shrunk++;
+    if (++this.#returned === POOL_WINDOW) this.#shrink();
+  }
+
+  #shrink(): void {
+    const surplus = this.#unneeded >> 1;
+    this.#free.length -= surplus;
+    this.#counters.pool_shrunk += surplus;
+    this.#returned = 0;
+    this.#unneeded = this.#free.length;
+  }
+}
+
+/** What the spans of one provider share. */
+export class SpanPipeline {
+  readonly clock: Clock;
+  readonly sink: Sink;
+  readonly limits: SpanLimits;
+  readonly counters: TraceCounters = {
+    started: 0,
+    unsampled: 0,
+    written: 0,
+    refused: 0,
+    used_after_end: 0,
+    pool_grown: 0,
+    pool_shrunk: 0,
+    truncated: 0,
+    rejected: 0,
+  };
+  readonly #pool: RecordPool = new RecordPool(this.counters);
+
+  constructor(sink: Sink, clock: Clock, spanLimits: SpanLimits) {
+    this.sink = sink;
+    this.clock = clock;
+    this.limits = spanLimits;
+  }
+
+  /** Free records in the pool. */
+  get pooled(): number {
+    return this.#pool.size;
+  }
+
+  take(): PooledRecord {
+    this.counters.started++;
+    return this.#pool.take();
+  }
+
+  /** Writes an ended record into the sink and takes the record back. */
+  finish(record: PooledRecord): void {
+    const writer = this.sink.begin(Signal.traces, record.scope);
+    if (writer === null) this.counters.refused++;
+    else {
+      encodeSpan(writer, record);
+      if (this.sink.commit(1)) this.counters.written++;
+      else this.counters.refused++;
+    }
+    if (record.busy === 0) this.#pool.give(record);
+  }
+}
+
+/** What a span starts with; the tracer has read it from the options and the context. */
+export interface SpanStart {
+  readonly name: string;
+  readonly kind: number;
+  readonly scope: number;
+  readonly parent: SpanIdentity | undefined;
+  readonly startTime: TimeInput | undefined;
+}
+
+/**
+ * A span that is recorded. A use after {@link RecordingSpan.end} is a no-op and is counted; the IDs stay readable.
+ * No method throws, whatever it is given.
+ */
+export class RecordingSpan implements OtelSpan {
+  readonly #identity: SpanIdentity;
+  readonly #pipeline: SpanPipeline;
+  #record: PooledRecord | undefined;
+
+  constructor(pipeline: SpanPipeline, identity: SpanIdentity, labels: Labels, start: SpanStart) {
+    const record = pipeline.take();
+    const { parent } = start;
+    record.identity = identity;
+    record.traceState = identity.traceState?.serialize() ?? '';
+    record.parent0 = parent?.s0 ?? 0;
+    record.parent1 = parent?.s1 ?? 0;
+    record.flags =
+      identity.traceFlags | SPAN_FLAG_REMOTE_KNOWN | (parent?.isRemote === true ? SPAN_FLAG_REMOTE : 0);
+    record.name = cleanText(start.name, pipeline.limits.valueLength, pipeline.counters);
+    record.kind = start.kind;
+    record.scope = start.scope;
+    record.startTime =
+      start.startTime === undefined ? pipeline.clock.now() : pipeline.clock.fromTimeInput(start.startTime);
+    record.clockOffset = pipeline.clock.offset;
+    if (labels.count > 0) record.attributes.setLabels(labels, pipeline.limits);
+    this.#identity = identity;
+    this.#pipeline = pipeline;
+    this.#record = record;
+  }
+
+  /** When it started, in nanoseconds since the clock's anchor; undefined after the end. */
+  get startTime(): number | undefined {
+    return this.#record?.startTime;
+  }
+
+  spanContext(): SpanContext {
+    return this.#identity;
+  }
+
+  isRecording(): boolean {
+    return this.#record !== undefined;
+  }
+
+  setAttribute(key: string, value: unknown): this {
+    const record = this.#open();
+    if (record === undefined) return this;
+    record.busy++;
+    record.attributes.set(key, value, this.#pipeline.limits, this.#pipeline.counters);
+    record.busy--;
+    return this;
+  }
+
+  setAttributes(attributes: Attributes): this {
+    const record = this.#open();
+    if (record !== undefined) this.#fill(record, record.attributes, attributes);
+    return this;
+  }
+
+  /** An event with attributes, with a time, or with both. Events beyond the limit are dropped and counted. */
+  addEvent(name: string, attributesOrTime?: Attributes | TimeInput, time?: TimeInput): this {
+    const record = this.#open();
+    if (record === undefined) return this;
+    const timeSecond = isTimeInput(attributesOrTime);
+    const event = this.#nextEvent(record, name, timeSecond ? attributesOrTime : time);
+    if (event !== undefined && !timeSecond) this.#fill(record, event.attributes, attributesOrTime);
+    return this;
+  }
+
+  #nextEvent(record: PooledRecord, name: string, time: TimeInput | undefined): EventSlot | undefined {
+    const { clock, counters } = this.#pipeline;
+    if (record.eventCount >= this.#pipeline.limits.events) {
+      record.droppedEvents++;
+      return undefined;
+    }
+    let event = record.events[record.eventCount];
+    if (event === undefined) {
+      event = new EventSlot();
+      record.events.push(event);
+    }
+    record.eventCount++;
+    event.name = cleanText(name, this.#pipeline.limits.valueLength, counters);
+    event.time = time === undefined ? clock.elapsed() + record.clockOffset : clock.fromTimeInput(time);
+    return event;
+  }
+
+  addLink(link: Link): this {
+    const record = this.#open();
+    if (record === undefined) return this;
+    const identity = linkIdentity(link);
+    if (identity === undefined || record.linkCount >= this.#pipeline.limits.links) {
+      record.droppedLinks++;
+      return this;
+    }
+    let slot = record.links[record.linkCount];
+    if (slot === undefined) {
+      slot = new LinkSlot();
+      record.links.push(slot);
+    }
+    record.linkCount++;
+    slot.identity = identity;
+    slot.traceState = cleanText(
+      identity.traceState?.serialize(),
+      limits.tracestate_bytes_max,
+      this.#pipeline.counters,
+    );
+    slot.flags = identity.traceFlags | SPAN_FLAG_REMOTE_KNOWN | (identity.isRemote ? SPAN_FLAG_REMOTE : 0);
+    this.#fill(record, slot.attributes, link.attributes);
+    return this;
+  }
+
+  addLinks(links: readonly Link[]): this {
+    if (!Array.isArray(links)) return this;
+    for (let i = 0; i < links.length; i++) this.addLink(links[i] as Link);
+    return this;
+  }
+
+  /** OK is final, UNSET changes nothing, a message belongs to ERROR alone (specification, "Set Status"). */
+  setStatus(status: SpanStatus): this {
+    const record = this.#open();
+    if (record === undefined || record.statusCode === STATUS_OK) return this;
+    const code = status?.code;
+    if (code !== STATUS_OK && code !== STATUS_ERROR) return this;
+    record.statusCode = code;
+    record.statusMessage =
+      code === STATUS_ERROR
+        ? cleanText(status.message, this.#pipeline.limits.valueLength, this.#pipeline.counters)
+        : '';
+    return this;
+  }
+
+  updateName(name: string): this {
+    const record = this.#open();
+    if (record !== undefined)
+      record.name = cleanText(name, this.#pipeline.limits.valueLength, this.#pipeline.counters);
+    return this;
+  }
+
+  /** An event `exception` with `exception.type`, `.message` and `.stacktrace` (semantic conventions, "Exceptions on spans"). */
+  recordException(exception: Exception, time?: TimeInput): void {
+    const record = this.#open();
+    if (record === undefined) return;
+    const event = this.#nextEvent(record, 'exception', time);
+    if (event === undefined) return;
+    record.busy++;
+    setException(event.attributes, exception, this.#pipeline.limits, this.#pipeline.counters);
+    record.busy--;
+  }
+
+  /** Ends the span and writes it. An end before the start counts as the start. */
+  end(endTime?: TimeInput): void {
+    const record = this.#open();
+    if (record === undefined) return;
+    this.#record = undefined;
+    const { clock } = this.#pipeline;
+    const end = endTime === undefined ? clock.elapsed() + record.clockOffset : clock.fromTimeInput(endTime);
+    record.endTime = Math.max(end, record.startTime);
+    this.#pipeline.finish(record);
+  }
+
+  #open(): PooledRecord | undefined {
+    if (this.#record === undefined) this.#pipeline.counters.used_after_end++;
+    return this.#record;
+  }
+
+  #fill(record: PooledRecord, slots: AttributeSlots, attributes: unknown): void {
+    if (typeof attributes !== 'object' || attributes === null) return;
+    record.busy++;
+    slots.setAll(attributes, this.#pipeline.limits, this.#pipeline.counters);
+    record.busy--;
+  }
+}
+
+/** A span that records nothing and hands its identity on. */
+export class NonRecordingSpan implements OtelSpan {
+  readonly #context: SpanContext;
+
+  constructor(context: SpanContext) {
+    this.#context = context;
+  }
+
+  spanContext(): SpanContext {
+    return this.#context;
+  }
+
+  isRecording(): boolean {
+    return false;
+  }
+
+  setAttribute(): this {
+    return this;
+  }
+
+  setAttributes(): this {
+    return this;
+  }
+
+  addEvent(): this {
+    return this;
+  }
+
+  addLink(): this {
+    return this;
+  }
+
+  addLinks(): this {
+    return this;
+  }
+
+  setStatus(): this {
+    return this;
+  }
+
+  updateName(): this {
+    return this;
+  }
+
+  recordException(): void {}
+
+  end(): void {}
+}
+
+function isTimeInput(value: unknown): value is TimeInput {
+  return typeof value === 'number' || Array.isArray(value) || value instanceof Date;
+}
+
+function linkIdentity(link: Link): SpanIdentity | undefined {
+  try {
+    return SpanIdentity.from(link.context);
+  } catch {
+    return undefined;
+  }
+}

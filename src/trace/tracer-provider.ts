@@ -1,0 +1,57 @@
+// The OpenTelemetry TracerProvider over the pooled span path.
+import type { TracerProvider as OtelTracerProvider, TracerOptions } from '@opentelemetry/api';
+import type { Clock } from '../context/clock.ts';
+import { processClock } from '../context/clock.ts';
+import type { Sink } from '../transport/otlp/record.ts';
+import type { Sampler } from './sampler.ts';
+import { createSampler } from './sampler.ts';
+import type { SpanLimits, TraceCounters } from './span.ts';
+import { defaultSpanLimits, SpanPipeline } from './span.ts';
+import { Tracer } from './tracer.ts';
+
+export interface TracerProviderOptions {
+  /** Where ended spans are written. */
+  readonly sink: Sink;
+  /** Default: the clock of the process. Its anchor must be the one that the sink's writer adds. */
+  readonly clock?: Clock | undefined;
+  /** Default: every trace, parent-based. */
+  readonly sampler?: Sampler | undefined;
+  readonly limits?: Partial<SpanLimits> | undefined;
+}
+
+export class TracerProvider implements OtelTracerProvider {
+  readonly #pipeline: SpanPipeline;
+  readonly #sampler: Sampler;
+  readonly #tracers = new Map<number, Tracer>();
+
+  constructor(options: TracerProviderOptions) {
+    const spanLimits = { ...defaultSpanLimits, ...options.limits };
+    this.#pipeline = new SpanPipeline(options.sink, options.clock ?? processClock, spanLimits);
+    this.#sampler = options.sampler ?? createSampler('parentbased_always_on');
+  }
+
+  /** The same tracer for the same name, version and schema URL. */
+  getTracer(name: string, version?: string, options?: TracerOptions): Tracer {
+    const scope = this.#pipeline.sink.scope({
+      name: String(name ?? ''),
+      version,
+      schemaUrl: options?.schemaUrl,
+    });
+    let tracer = this.#tracers.get(scope);
+    if (tracer === undefined) {
+      tracer = new Tracer(this.#pipeline, this.#sampler, scope);
+      this.#tracers.set(scope, tracer);
+    }
+    return tracer;
+  }
+
+  /** What happened to spans since the start. */
+  get counters(): Readonly<TraceCounters> {
+    return this.#pipeline.counters;
+  }
+
+  /** Records that wait in the pool. */
+  get pooledRecords(): number {
+    return this.#pipeline.pooled;
+  }
+}

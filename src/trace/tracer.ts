@@ -1,0 +1,90 @@
+// Starts spans: reads the parent from the context, lets the sampler decide, gives out the handle.
+
+import type { Context, Tracer as OtelTracer, Span, SpanOptions } from '@opentelemetry/api';
+import { INVALID_SPAN_CONTEXT } from '@opentelemetry/api';
+import { ObservabilityContext } from '../context/observability-context.ts';
+import type { Sampler } from './sampler.ts';
+import type { SpanPipeline } from './span.ts';
+import { NonRecordingSpan, RecordingSpan } from './span.ts';
+
+const NO_OPTIONS: SpanOptions = {};
+const SUPPRESSED = new NonRecordingSpan(INVALID_SPAN_CONTEXT);
+/** `SpanKind` of the wire counts from 1; the API's from 0. */
+const WIRE_KIND_OFFSET = 1;
+const KIND_MAX = 4;
+
+export class Tracer implements OtelTracer {
+  readonly #pipeline: SpanPipeline;
+  readonly #sampler: Sampler;
+  readonly #scope: number;
+
+  /** @param scope the number that the sink gave to the instrumentation scope */
+  constructor(pipeline: SpanPipeline, sampler: Sampler, scope: number) {
+    this.#pipeline = pipeline;
+    this.#sampler = sampler;
+    this.#scope = scope;
+  }
+
+  /**
+   * Starts a span without making it active. Its parent is the span of `context`, by default of the active one, unless
+   * `options.root` is set; the labels of the context become its first attributes. Never throws.
+   */
+  startSpan(name: string, options?: SpanOptions, context?: Context): Span {
+    const from = context === undefined ? ObservabilityContext.active() : ObservabilityContext.from(context);
+    return this.#start(name, options ?? NO_OPTIONS, from);
+  }
+
+  /** Starts a span and calls `fn` with it active. `fn` has to end it. Returns what `fn` returns and throws what it throws. */
+  startActiveSpan<F extends (span: Span) => unknown>(name: string, fn: F): ReturnType<F>;
+  startActiveSpan<F extends (span: Span) => unknown>(
+    name: string,
+    options: SpanOptions,
+    fn: F,
+  ): ReturnType<F>;
+  startActiveSpan<F extends (span: Span) => unknown>(
+    name: string,
+    options: SpanOptions,
+    context: Context,
+    fn: F,
+  ): ReturnType<F>;
+  startActiveSpan<F extends (span: Span) => unknown>(
+    name: string,
+    second: SpanOptions | F,
+    third?: Context | F,
+    fourth?: F,
+  ): ReturnType<F> | undefined {
+    const fn = fourth ?? (typeof third === 'function' ? third : second);
+    if (typeof fn !== 'function') return undefined;
+    const options = second === fn ? NO_OPTIONS : ((second as SpanOptions | undefined) ?? NO_OPTIONS);
+    const given = third === fn ? undefined : (third as Context | undefined);
+    const from = given === undefined ? ObservabilityContext.active() : ObservabilityContext.from(given);
+    const span = this.#start(name, options, from);
+    const startTime = span instanceof RecordingSpan ? span.startTime : undefined;
+    return from.withSpan(span, startTime).run(fn, span) as ReturnType<F>;
+  }
+
+  #start(name: string, options: SpanOptions, context: ObservabilityContext): Span {
+    if (context.suppressed) return SUPPRESSED;
+    const parent = options.root === true ? undefined : context.identity;
+    const identity = this.#sampler.start(parent);
+    if (!identity.sampled) {
+      this.#pipeline.counters.unsampled++;
+      return new NonRecordingSpan(identity);
+    }
+    const span = new RecordingSpan(this.#pipeline, identity, context.labels, {
+      name,
+      kind: wireKind(options.kind),
+      scope: this.#scope,
+      parent,
+      startTime: options.startTime,
+    });
+    if (options.attributes !== undefined) span.setAttributes(options.attributes);
+    if (options.links !== undefined) span.addLinks(options.links);
+    return span;
+  }
+}
+
+function wireKind(kind: number | undefined): number {
+  const known = typeof kind === 'number' && Number.isInteger(kind) && kind >= 0 && kind <= KIND_MAX;
+  return (known ? kind : 0) + WIRE_KIND_OFFSET;
+}
