@@ -14,6 +14,9 @@ type LimitName =
   | 'links_max'
   | 'attribute_value_length_max'
   | 'cardinality_max'
+  | 'meters_max'
+  | 'instruments_max'
+  | 'histogram_buckets_max'
   | 'baggage_bytes_max'
   | 'baggage_entries_max'
   | 'tracestate_members_max'
@@ -42,6 +45,11 @@ export const limits: Readonly<Record<LimitName, number>> = {
   attribute_value_length_max: 64 * KIB,
   /** Series of one metric, the overflow series included (OpenTelemetry's default). */
   cardinality_max: 2000,
+  /** Meters and instruments of one process: what makes one per request must not fill the memory. */
+  meters_max: 1000,
+  instruments_max: 10_000,
+  /** Buckets of one histogram with explicit bounds. */
+  histogram_buckets_max: 512,
   /** Baggage by W3C: bytes and entries. */
   baggage_bytes_max: 8192,
   baggage_entries_max: 64,

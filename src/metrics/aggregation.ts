@@ -1,0 +1,87 @@
+// What every aggregation has: its metric's description, its series, its exemplars, and the time it is read at.
+import type { Attributes, Context } from '@opentelemetry/api';
+import { Labels } from '../context/labels.ts';
+import { ObservabilityContext } from '../context/observability-context.ts';
+import { AggregationTemporality } from '../transport/otlp/metrics.ts';
+import { type ExemplarRules, ExemplarSlots } from './exemplar-slots.ts';
+import { type SeriesBounds, SeriesIndex } from './series-index.ts';
+
+/** How an instrument presents itself on the wire. */
+export interface Descriptor {
+  readonly name: string;
+  readonly description: string;
+  readonly unit: string;
+}
+
+/** What the aggregations of one provider share. */
+export interface AggregationRules {
+  readonly bounds: SeriesBounds;
+  readonly exemplars: ExemplarRules;
+  readonly clock: { now(): number };
+}
+
+/**
+ * Measurements are aggregated where they are made: slots of flat typed arrays, `width` of them per series, that grow by
+ * doubling and are never given back. Values are cumulative since `startTime`.
+ */
+export abstract class Aggregation {
+  readonly name: string;
+  readonly description: string;
+  readonly unit: string;
+  readonly temporality: AggregationTemporality = AggregationTemporality.cumulative;
+  protected readonly exemplars: ExemplarSlots;
+  protected readonly startTime: number;
+  protected series: SeriesIndex;
+  /** Nanoseconds since the anchor: when the values were read. */
+  protected time = 0;
+  readonly #rules: AggregationRules;
+
+  constructor(descriptor: Descriptor, rules: AggregationRules) {
+    this.name = descriptor.name;
+    this.description = descriptor.description;
+    this.unit = descriptor.unit;
+    this.#rules = rules;
+    this.startTime = rules.clock.now();
+    this.series = new SeriesIndex(rules.bounds);
+    this.exemplars = new ExemplarSlots(rules.exemplars);
+  }
+
+  get size(): number {
+    return this.series.count;
+  }
+
+  /** Sets the time that points are read at. */
+  readAt(time: number): void {
+    this.time = time;
+  }
+
+  /** Ends the interval, after its points have been written. */
+  advance(): void {
+    this.exemplars.advance();
+  }
+
+  /** Forgets all series. */
+  protected clear(): void {
+    this.series = new SeriesIndex(this.#rules.bounds);
+  }
+}
+
+/** An aggregation that measurements are added to one by one. May throw what a getter of `attributes` throws. */
+export interface Recorder {
+  record(value: number, attributes: Attributes | undefined, context: Context | undefined): void;
+}
+
+/** The context of a measurement: the given one, or the active one. */
+export function measuredUnder(context: Context | undefined): ObservabilityContext {
+  return context === undefined ? ObservabilityContext.active() : ObservabilityContext.from(context);
+}
+
+/** Observations are made outside of any work: no labels, no span. */
+export const noLabels: Labels = Labels.empty;
+
+/** A copy of `slots` with room for `size`; at least twice as large, so that growth costs little per series. */
+export function grown(slots: Float64Array, size: number): Float64Array {
+  const larger = new Float64Array(Math.max(size, slots.length * 2));
+  larger.set(slots);
+  return larger;
+}

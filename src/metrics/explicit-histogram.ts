@@ -1,0 +1,99 @@
+// Histograms with fixed bucket bounds.
+import type { Attributes, Context } from '@opentelemetry/api';
+import type { HistogramPoint, HistogramRecord } from '../transport/otlp/metrics.ts';
+import {
+  Aggregation,
+  type AggregationRules,
+  type Descriptor,
+  grown,
+  measuredUnder,
+  type Recorder,
+} from './aggregation.ts';
+
+/** The default bounds of the metrics SDK specification, "Explicit Bucket Histogram Aggregation". */
+export const defaultBounds: readonly number[] = [
+  0, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000,
+];
+
+/** Slots of a series behind its bucket counts. */
+const SUM = 0;
+const MIN = 1;
+const MAX = 2;
+const EXTRA = 3;
+
+/**
+ *     series 0                             series 1
+ *     ├─ count × (bounds + 1) ─┬ sum min max ┼─ …
+ *
+ * Invariant: bucket i counts the measurements in (bounds[i - 1], bounds[i]]; the point's count is the sum of its buckets.
+ */
+export class ExplicitHistogram extends Aggregation implements Recorder, HistogramRecord {
+  readonly type = 'histogram';
+  readonly #bounds: Float64Array;
+  readonly #buckets: number;
+  readonly #width: number;
+  #slots: Float64Array = new Float64Array(0);
+
+  /** @param bounds finite and strictly ascending */
+  constructor(descriptor: Descriptor, rules: AggregationRules, bounds: readonly number[]) {
+    super(descriptor, rules);
+    this.#bounds = Float64Array.from(bounds);
+    this.#buckets = bounds.length + 1;
+    this.#width = this.#buckets + EXTRA;
+  }
+
+  record(value: number, attributes: Attributes | undefined, context: Context | undefined): void {
+    const under = measuredUnder(context);
+    const series = this.series.find(attributes, under.labels);
+    const first = series * this.#width;
+    if (first >= this.#slots.length) this.#grow(series);
+    const bucket = this.#bucketOf(value);
+    const slots = this.#slots;
+    const extra = first + this.#buckets;
+    slots[first + bucket]! += 1;
+    slots[extra + SUM]! += value;
+    if (value < slots[extra + MIN]!) slots[extra + MIN] = value;
+    if (value > slots[extra + MAX]!) slots[extra + MAX] = value;
+    if (this.exemplars.wants(under)) this.exemplars.take(series * this.#buckets + bucket, value, under);
+  }
+
+  /** The first bucket whose upper bound is not below `value`. */
+  #bucketOf(value: number): number {
+    const bounds = this.#bounds;
+    let low = 0;
+    let high = bounds.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (value <= bounds[middle]!) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  #grow(series: number): void {
+    const before = this.#slots.length;
+    this.#slots = grown(this.#slots, (series + 1) * this.#width);
+    for (let at = before + this.#buckets; at < this.#slots.length; at += this.#width) {
+      this.#slots[at + MIN] = Number.POSITIVE_INFINITY;
+      this.#slots[at + MAX] = Number.NEGATIVE_INFINITY;
+    }
+  }
+
+  point(index: number): HistogramPoint {
+    const first = index * this.#width;
+    const extra = first + this.#buckets;
+    const counts = this.#slots.subarray(first, extra);
+    return {
+      attributes: this.series.attributes[index]!,
+      startTime: this.startTime,
+      time: this.time,
+      count: counts.reduce((total, count) => total + count, 0),
+      sum: this.#slots[extra + SUM]!,
+      min: this.#slots[extra + MIN],
+      max: this.#slots[extra + MAX],
+      bounds: this.#bounds,
+      counts,
+      exemplars: this.exemplars.since(index * this.#buckets, this.#buckets),
+    };
+  }
+}

@@ -1,0 +1,165 @@
+// Histograms whose bucket bounds are powers of a base that adapts to the range of the measurements.
+import type { Attributes, Context } from '@opentelemetry/api';
+import type { ExponentialHistogramPoint, ExponentialHistogramRecord } from '../transport/otlp/metrics.ts';
+import { Aggregation, grown, measuredUnder, type Recorder } from './aggregation.ts';
+
+/** Defaults of the metrics SDK specification, "Base2 Exponential Bucket Histogram Aggregation". */
+const BUCKETS_MAX = 160;
+const SCALE_MAX = 20;
+/** Exemplars of one series: by binary magnitude, so that they spread over the range. */
+const EXEMPLARS = 20;
+
+/** Slots of a series before its bucket counts. */
+const SUM = 0;
+const MIN = 1;
+const MAX = 2;
+const ZEROS = 3;
+const SCALE = 4;
+/** Index of the first bucket in use, and how many are. */
+const OFFSET = 5;
+const LENGTH = 6;
+const BUCKETS = 7;
+const WIDTH = BUCKETS + BUCKETS_MAX;
+
+const double = new Float64Array(1);
+const doubleWords = new Uint32Array(double.buffer);
+const SMALLEST_NORMAL = 2 ** -1022;
+
+/** `log2(value)` when it is a whole number, the next one below otherwise; `value` is normal. */
+function exponentOf(value: number): number {
+  double[0] = value;
+  return ((doubleWords[1]! >>> 20) & 0x7ff) - 1023;
+}
+
+/** True when the double last given to {@link exponentOf} is a power of two. */
+const isPowerOfTwo = (): boolean => doubleWords[0] === 0 && (doubleWords[1]! & 0xfffff) === 0;
+
+/**
+ * The bucket of a positive value: the i for which base^i < value ≤ base^(i+1), base = 2^(2^-scale). Exact at powers of
+ * two, where the logarithm alone would not be; subnormal values share the bucket of the smallest normal one
+ * (metrics data model, "Producer Recommendations").
+ */
+export function bucketIndex(value: number, scale: number): number {
+  const magnitude = exponentOf(Math.max(value, SMALLEST_NORMAL));
+  if (isPowerOfTwo()) return scale > 0 ? magnitude * 2 ** scale - 1 : (magnitude - 1) >> -scale;
+  if (scale <= 0) return magnitude >> -scale;
+  const index = Math.ceil(Math.log2(value) * 2 ** scale) - 1;
+  // Rounding must not carry a value over the exact bounds at the powers of two around it.
+  return Math.min(Math.max(index, magnitude * 2 ** scale), (magnitude + 1) * 2 ** scale - 1);
+}
+
+/**
+ *     series: │ sum │ min │ max │ zeros │ scale │ offset │ length │ count × 160 │
+ *
+ * Invariant: the count at place i, 0 ≤ i < length ≤ 160, belongs to bucket `offset + i` of `scale`; places from length on
+ * are 0. The scale only ever falls: when a value would need a 161st bucket, neighbours merge in pairs until it fits.
+ * Measurements are not negative.
+ */
+export class ExponentialHistogram extends Aggregation implements Recorder, ExponentialHistogramRecord {
+  readonly type = 'exponentialHistogram';
+  #slots: Float64Array = new Float64Array(0);
+
+  record(value: number, attributes: Attributes | undefined, context: Context | undefined): void {
+    const under = measuredUnder(context);
+    const series = this.series.find(attributes, under.labels);
+    const first = series * WIDTH;
+    if (first >= this.#slots.length) this.#grow(series);
+    const slots = this.#slots;
+    slots[first + SUM]! += value;
+    if (value < slots[first + MIN]!) slots[first + MIN] = value;
+    if (value > slots[first + MAX]!) slots[first + MAX] = value;
+    if (value === 0) slots[first + ZEROS]! += 1;
+    else slots[this.#place(first, value)]! += 1;
+    if (this.exemplars.wants(under)) {
+      this.exemplars.take(series * EXEMPLARS + exemplarSlot(value), value, under);
+    }
+  }
+
+  #grow(series: number): void {
+    const before = this.#slots.length;
+    this.#slots = grown(this.#slots, (series + 1) * WIDTH);
+    for (let first = before; first < this.#slots.length; first += WIDTH) {
+      this.#slots[first + MIN] = Number.POSITIVE_INFINITY;
+      this.#slots[first + MAX] = Number.NEGATIVE_INFINITY;
+      this.#slots[first + SCALE] = SCALE_MAX;
+    }
+  }
+
+  /** The slot that counts `value`; makes room for it first. */
+  #place(first: number, value: number): number {
+    const slots = this.#slots;
+    const index = bucketIndex(value, slots[first + SCALE]!);
+    const place = index - slots[first + OFFSET]!;
+    if (place >= 0 && place < slots[first + LENGTH]!) return first + BUCKETS + place;
+    return this.#extend(first, value, index);
+  }
+
+  /** Widens the range in use to hold `index`, at a lower scale if it must. */
+  #extend(first: number, value: number, index: number): number {
+    const slots = this.#slots;
+    const length = slots[first + LENGTH]!;
+    if (length === 0) {
+      slots[first + OFFSET] = index;
+      slots[first + LENGTH] = 1;
+      return first + BUCKETS;
+    }
+    const offset = slots[first + OFFSET]!;
+    const low = Math.min(index, offset);
+    const high = Math.max(index, offset + length - 1);
+    if (high - low >= BUCKETS_MAX) {
+      this.#halve(first);
+      return this.#place(first, value);
+    }
+    const counts = first + BUCKETS;
+    const shift = offset - low;
+    if (shift > 0) {
+      slots.copyWithin(counts + shift, counts, counts + length);
+      slots.fill(0, counts, counts + shift);
+    }
+    slots[first + OFFSET] = low;
+    slots[first + LENGTH] = high - low + 1;
+    return counts + index - low;
+  }
+
+  /** Lowers the scale by one: buckets 2i and 2i + 1 become bucket i. */
+  #halve(first: number): void {
+    const slots = this.#slots;
+    const offset = slots[first + OFFSET]!;
+    const length = slots[first + LENGTH]!;
+    const merged = Math.floor(offset / 2);
+    const counts = first + BUCKETS;
+    for (let i = 0; i < length; i++) {
+      const count = slots[counts + i]!;
+      slots[counts + i] = 0;
+      slots[counts + Math.floor((offset + i) / 2) - merged]! += count;
+    }
+    slots[first + OFFSET] = merged;
+    slots[first + LENGTH] = Math.floor((offset + length - 1) / 2) - merged + 1;
+    slots[first + SCALE]! -= 1;
+  }
+
+  point(index: number): ExponentialHistogramPoint {
+    const slots = this.#slots;
+    const first = index * WIDTH;
+    const counts = slots.subarray(first + BUCKETS, first + BUCKETS + slots[first + LENGTH]!);
+    const zeroCount = slots[first + ZEROS]!;
+    return {
+      attributes: this.series.attributes[index]!,
+      startTime: this.startTime,
+      time: this.time,
+      count: counts.reduce((total, count) => total + count, zeroCount),
+      sum: slots[first + SUM]!,
+      min: slots[first + MIN],
+      max: slots[first + MAX],
+      scale: slots[first + SCALE]!,
+      zeroCount,
+      offset: slots[first + OFFSET]!,
+      counts,
+      exemplars: this.exemplars.since(index * EXEMPLARS, EXEMPLARS),
+    };
+  }
+}
+
+function exemplarSlot(value: number): number {
+  return (exponentOf(Math.max(value, SMALLEST_NORMAL)) + 1022) % EXEMPLARS;
+}

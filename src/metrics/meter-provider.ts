@@ -1,0 +1,237 @@
+// The OpenTelemetry MeterProvider: owns the meters, and collects them into the sink at an interval.
+import {
+  createNoopMeter,
+  diag,
+  type MeterOptions,
+  type Meter as OtelMeter,
+  type MeterProvider as OtelMeterProvider,
+} from '@opentelemetry/api';
+import { type Clock, processClock } from '../context/clock.ts';
+import { ObservabilityContext } from '../context/observability-context.ts';
+import { limits } from '../limits.ts';
+import { encodeMetric, type MetricRecord } from '../transport/otlp/metrics.ts';
+import { type ScopeRecord, Signal, type Sink } from '../transport/otlp/record.ts';
+import type { Writer } from '../transport/otlp/writer.ts';
+import type { ExemplarFilter } from './exemplar-slots.ts';
+import { type HistogramAggregation, Meter, type MeterRules } from './meter.ts';
+import { type MetricCounters, newMetricCounters } from './metric-counters.ts';
+import type { MetricProducer } from './metric-producer.ts';
+import { ObservationRound } from './observables.ts';
+
+export interface MeterProviderOptions {
+  readonly sink: Sink;
+  readonly clock?: Clock;
+  /** Series of one instrument, the overflow series included; at least 2. */
+  readonly cardinalityLimit?: number;
+  /** Labels of the context that become attributes of every measurement made under it. */
+  readonly labels?: readonly string[];
+  readonly exemplarFilter?: ExemplarFilter;
+  readonly histogramAggregation?: HistogramAggregation;
+  /** By instrument name, where it differs from `histogramAggregation`. */
+  readonly histogramAggregations?: Readonly<Record<string, HistogramAggregation>>;
+  /** Milliseconds between two collections. */
+  readonly interval?: number;
+  /** Milliseconds that asynchronous callbacks and producers have to answer. */
+  readonly timeout?: number;
+  /** Sources of metrics beside the instruments; looked at anew at every collection. */
+  readonly producers?: Iterable<MetricProducer>;
+}
+
+const defaults = {
+  cardinalityLimit: limits.cardinality_max,
+  labels: [] as readonly string[],
+  exemplarFilter: 'trace_based',
+  histogramAggregation: 'explicit_bucket_histogram',
+  interval: 10_000,
+  timeout: 5000,
+  producers: [] as readonly MetricProducer[],
+} as const;
+
+export class MeterProvider implements OtelMeterProvider {
+  /** What was not taken as it came, by reason. */
+  readonly counters: MetricCounters = newMetricCounters();
+  readonly #sink: Sink;
+  readonly #clock: Clock;
+  readonly #rules: MeterRules;
+  readonly #interval: number;
+  readonly #timeout: number;
+  readonly #producers: Iterable<MetricProducer>;
+  readonly #meters = new Map<string, Meter>();
+  #instruments = 0;
+  #round: ObservationRound | undefined;
+  #collecting: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #down = false;
+
+  constructor(options: MeterProviderOptions) {
+    const { cardinalityLimit, exemplarFilter, histogramAggregation, interval, timeout, producers } = {
+      ...defaults,
+      ...options,
+    };
+    const labels = [...new Set(options.labels ?? defaults.labels)];
+    const { counters } = this;
+    const clock = options.clock ?? processClock;
+    this.#sink = options.sink;
+    this.#clock = clock;
+    this.#interval = interval;
+    this.#timeout = timeout;
+    this.#producers = producers;
+    this.#rules = {
+      bounds: { cardinalityLimit, labels, counters },
+      exemplars: { filter: exemplarFilter, labels, clock },
+      clock,
+      counters,
+      histogramAggregation,
+      histogramAggregations: new Map(Object.entries(options.histogramAggregations ?? {})),
+      admit: () => this.#instruments++ < limits.instruments_max,
+    };
+  }
+
+  /** The meter of this name, version and schema URL; one that keeps nothing after shutdown or beyond the limit. */
+  getMeter(name: string, version?: string, options?: MeterOptions): OtelMeter {
+    const scope: ScopeRecord = {
+      name: text(name) ?? '',
+      version: text(version),
+      schemaUrl: text(options?.schemaUrl),
+    };
+    const key = JSON.stringify([scope.name, scope.version, scope.schemaUrl]);
+    const known = this.#meters.get(key);
+    if (known !== undefined) return known;
+    if (this.#down || this.#meters.size >= limits.meters_max) {
+      this.counters.refused++;
+      return createNoopMeter();
+    }
+    const meter = new Meter(scope, this.#rules);
+    this.#meters.set(key, meter);
+    return meter;
+  }
+
+  /** Collects at every interval from now on; does not keep the process alive. */
+  start(): void {
+    if (this.#down || this.#timer !== undefined) return;
+    this.#timer = ObservabilityContext.root.run(() => setInterval(() => this.collect(), this.#interval));
+    this.#timer.unref();
+  }
+
+  /**
+   * Asks observables and producers, waits for the asynchronous ones no longer than the timeout, and writes every metric
+   * into the sink. Without any, all is written when this returns. Never rejects; joins a collection that is under way.
+   */
+  collect(): Promise<void> {
+    if (this.#collecting !== undefined) return this.#collecting;
+    const round = this.#beginRound();
+    const pending = [...this.#observe(round), ...this.#prepare(round)];
+    if (pending.length === 0) {
+      this.#finish(round);
+      return Promise.resolve();
+    }
+    this.#collecting = this.#settled(pending).then(() => {
+      this.#collecting = undefined;
+      this.#finish(round);
+    });
+    return this.#collecting;
+  }
+
+  /**
+   * Collects without waiting for anything: for the exit of the process. What asynchronous callbacks would observe is
+   * missing; a collection under way is overtaken.
+   */
+  collectSync(): void {
+    const round = this.#beginRound();
+    this.#observe(round);
+    this.#finish(round);
+  }
+
+  forceFlush(): Promise<void> {
+    return this.#down ? Promise.resolve() : this.collect();
+  }
+
+  /** Collects once more, and then no longer. */
+  async shutdown(): Promise<void> {
+    if (this.#down) return;
+    clearInterval(this.#timer);
+    await this.collect();
+    this.#down = true;
+  }
+
+  #beginRound(): ObservationRound {
+    if (this.#round !== undefined) this.#round.open = false;
+    this.#round = new ObservationRound(this.counters);
+    return this.#round;
+  }
+
+  /** Callbacks run outside of whatever work called for the collection. */
+  #observe(round: ObservationRound): Promise<void>[] {
+    return ObservabilityContext.root.run(() =>
+      [...this.#meters.values()].flatMap(meter => meter.observe(round)),
+    );
+  }
+
+  #prepare(round: ObservationRound): Promise<void>[] {
+    const calls = [...this.#producers].map(producer => round.call(() => producer.prepare?.()));
+    return calls.filter(call => call !== undefined);
+  }
+
+  /** Resolves when all have settled, or time is up: what is late then counts as failed. */
+  async #settled(pending: readonly Promise<void>[]): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const timeUp = new Promise<'late'>(resolve => {
+      timer = setTimeout(resolve, this.#timeout, 'late');
+      timer.unref();
+    });
+    const outcome = await Promise.race([Promise.all(pending), timeUp]);
+    clearTimeout(timer);
+    if (outcome !== 'late') return;
+    this.counters.failed++;
+    diag.warn(`Metrics were collected without what had not answered within ${this.#timeout} ms.`);
+  }
+
+  /** Writes what there is, unless a later round has done so. */
+  #finish(round: ObservationRound): void {
+    if (!round.open || this.#down) return;
+    round.open = false;
+    const time = this.#clock.now();
+    for (const meter of this.#meters.values()) {
+      meter.collect(time, metric => this.#write(meter.scope, metric));
+    }
+    for (const producer of this.#producers) {
+      try {
+        for (const { scope, metrics } of producer.collect(this.#clock)) {
+          for (const metric of metrics) this.#write(scope, metric);
+        }
+      } catch {
+        this.counters.failed++;
+      }
+    }
+  }
+
+  /**
+   * One metric as a frame, or several when its points do not fit into one. Points that the sink has no room for are
+   * lost to it, not to us: they are cumulative, and come again with the next collection.
+   */
+  #write(scope: ScopeRecord, metric: MetricRecord): void {
+    let next = 0;
+    while (next < metric.size) {
+      const first = next;
+      const writer = this.#sink.begin(Signal.metrics, this.#sink.scope(scope));
+      if (writer === null) return;
+      next = encode(writer, metric, first);
+      // A point that no frame holds goes to the sink as well, which counts it as dropped.
+      if (next === first) next++;
+      this.#sink.commit(next - first);
+    }
+  }
+}
+
+const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+
+/** As {@link encodeMetric}; a point that a producer fails to make leaves a frame that does not count. */
+function encode(writer: Writer, metric: MetricRecord, first: number): number {
+  try {
+    return encodeMetric(writer, metric, first);
+  } catch (error) {
+    diag.warn(`The metric "${metric.name}" could not be read.`, error);
+    writer.overflowed = true;
+    return metric.size;
+  }
+}

@@ -1,0 +1,66 @@
+// The instruments that measurements are made with: counter, up-down counter, gauge, histogram.
+import type { Attributes, Context, Counter, Gauge, Histogram, UpDownCounter } from '@opentelemetry/api';
+import type { Recorder } from './aggregation.ts';
+import type { MetricCounters } from './metric-counters.ts';
+
+/**
+ * What no instrument does is disturb its caller: a measurement that cannot be taken is counted, and so is one whose
+ * attributes throw while they are read.
+ */
+abstract class SyncInstrument {
+  readonly #recorder: Recorder;
+  readonly #counters: MetricCounters;
+
+  constructor(recorder: Recorder, counters: MetricCounters) {
+    this.#recorder = recorder;
+    this.#counters = counters;
+  }
+
+  protected take(value: number, attributes: Attributes | undefined, context: Context | undefined): void {
+    if (typeof value !== 'number' || value - value !== 0) {
+      this.#counters.invalid++;
+      return;
+    }
+    try {
+      this.#recorder.record(value, attributes, context);
+    } catch {
+      this.#counters.rejected++;
+    }
+  }
+
+  /** As {@link take}, for what only grows. */
+  protected takeGrowing(
+    value: number,
+    attributes: Attributes | undefined,
+    context: Context | undefined,
+  ): void {
+    if (value < 0) this.#counters.invalid++;
+    else this.take(value, attributes, context);
+  }
+}
+
+/** Of non-negative increments. */
+export class SumCounter extends SyncInstrument implements Counter {
+  add(value: number, attributes?: Attributes, context?: Context): void {
+    this.takeGrowing(value, attributes, context);
+  }
+}
+
+export class SumUpDownCounter extends SyncInstrument implements UpDownCounter {
+  add(value: number, attributes?: Attributes, context?: Context): void {
+    this.take(value, attributes, context);
+  }
+}
+
+export class LastValueGauge extends SyncInstrument implements Gauge {
+  record(value: number, attributes?: Attributes, context?: Context): void {
+    this.take(value, attributes, context);
+  }
+}
+
+/** Of non-negative measurements. */
+export class BucketHistogram extends SyncInstrument implements Histogram {
+  record(value: number, attributes?: Attributes, context?: Context): void {
+    this.takeGrowing(value, attributes, context);
+  }
+}
