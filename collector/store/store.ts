@@ -32,7 +32,7 @@ export interface Exemplar {
 
 export interface MetricMetadata {
   readonly name: string;
-  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly type: 'counter' | 'gauge' | 'histogram' | 'summary';
   readonly help: string;
   readonly unit: string;
 }
@@ -46,10 +46,23 @@ export interface SelectOptions {
 export interface MetricStore {
   select(matchers: readonly Matcher[], range: TimeRange, options?: SelectOptions): Promise<Series[]>;
   /** Label sets of the series that have a sample in the range and match any of the matcher lists (all when none). */
-  series(matches: readonly (readonly Matcher[])[], range: TimeRange): Promise<Labels[]>;
-  labelNames(matches: readonly (readonly Matcher[])[], range: TimeRange): Promise<string[]>;
-  labelValues(name: string, matches: readonly (readonly Matcher[])[], range: TimeRange): Promise<string[]>;
-  exemplars(matchers: readonly Matcher[], range: TimeRange): Promise<Exemplar[]>;
+  series(
+    matches: readonly (readonly Matcher[])[],
+    range: TimeRange,
+    options?: SelectOptions,
+  ): Promise<Labels[]>;
+  labelNames(
+    matches: readonly (readonly Matcher[])[],
+    range: TimeRange,
+    options?: SelectOptions,
+  ): Promise<string[]>;
+  labelValues(
+    name: string,
+    matches: readonly (readonly Matcher[])[],
+    range: TimeRange,
+    options?: SelectOptions,
+  ): Promise<string[]>;
+  exemplars(matchers: readonly Matcher[], range: TimeRange, options?: SelectOptions): Promise<Exemplar[]>;
   metadata(): Promise<MetricMetadata[]>;
 }
 
@@ -71,7 +84,11 @@ export interface LogStore {
    * speed, case-sensitive) and `metadata` (equality pre-filter), at most `limit`.
    */
   select(query: LogSelection, range: TimeRange, options?: SelectOptions): Promise<LogEntry[]>;
-  streams(matches: readonly (readonly Matcher[])[], range: TimeRange): Promise<Labels[]>;
+  streams(
+    matches: readonly (readonly Matcher[])[],
+    range: TimeRange,
+    options?: SelectOptions,
+  ): Promise<Labels[]>;
 }
 
 export interface LogSelection {
@@ -107,10 +124,14 @@ export interface SpanRow {
 /** A condition on one span. `field` is an intrinsic or an attribute; the operators are TraceQL's. */
 export interface SpanCondition {
   readonly scope: 'intrinsic' | 'span' | 'resource' | 'any';
-  /** Intrinsics: `name`, `status`, `kind`, `duration`, `service` (resource.service.name), `rootName`, `rootServiceName`. */
+  /**
+   * Intrinsics: `name`, `status`, `statusMessage`, `kind`, `duration`, `service` (resource.service.name), `traceId`,
+   * `spanId`, `parentId`, `rootName`, `rootServiceName`, `traceDuration`.
+   */
   readonly field: string;
   readonly op: '=' | '!=' | '>' | '>=' | '<' | '<=' | '=~' | '!~';
-  readonly value: string | number | boolean | bigint;
+  /** Null is TraceQL's `nil`, with `=` and `!=` only: whether the attribute is there. */
+  readonly value: string | number | boolean | bigint | null;
 }
 
 /** A disjunction of conjunctions over one span. */
@@ -125,8 +146,10 @@ export interface TraceSummary {
   readonly duration: bigint;
   readonly spanCount: number;
   readonly errorCount: number;
-  /** The spans that matched. */
+  /** The spans that matched, the first `spansPerTrace` of them. */
   readonly matched: readonly SpanRow[];
+  /** How many spans matched. */
+  readonly matchedCount: number;
 }
 
 export interface TraceSearch {
@@ -137,18 +160,40 @@ export interface TraceSearch {
   readonly order: 'latest' | 'slowest';
 }
 
+/** A value that an attribute or intrinsic has, and how TraceQL writes it. */
+export interface TagValue {
+  readonly type: 'string' | 'int' | 'float' | 'bool' | 'keyword' | 'duration';
+  readonly value: string;
+}
+
 export interface TraceStore {
   /** The whole trace as the bytes of `opentelemetry.proto.trace.v1.TracesData`; null when there is none. */
-  trace(traceId: string): Promise<Uint8Array | null>;
+  trace(traceId: string, options?: SelectOptions): Promise<Uint8Array | null>;
   search(search: TraceSearch, options?: SelectOptions): Promise<TraceSummary[]>;
-  tagNames(range: TimeRange): Promise<{ readonly span: string[]; readonly resource: string[] }>;
-  tagValues(scope: SpanCondition['scope'], field: string, range: TimeRange): Promise<string[]>;
+  tagNames(
+    range: TimeRange,
+    options?: SelectOptions,
+  ): Promise<{ readonly span: string[]; readonly resource: string[] }>;
+  tagValues(
+    scope: SpanCondition['scope'],
+    field: string,
+    range: TimeRange,
+    options?: SelectOptions,
+  ): Promise<TagValue[]>;
 }
 
 export interface Store {
   readonly metrics: MetricStore;
   readonly logs: LogStore;
   readonly traces: TraceStore;
+}
+
+/** A matcher or condition that cannot be used, a regular expression that is none: the message says which and why. */
+export class MatcherError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'MatcherError';
+  }
 }
 
 /** A selection would have exceeded a limit; the message names the limit. */

@@ -1,0 +1,220 @@
+// DuckDB as the store uses it: one locked-down in-memory instance, pooled connections, typed parameters.
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  BIGINT,
+  DOUBLE,
+  type DuckDBConnection,
+  type DuckDBDataChunk,
+  DuckDBInstance,
+  type DuckDBType,
+  type DuckDBValue,
+  LIST,
+  listValue,
+  VARCHAR,
+} from '@duckdb/node-api';
+
+export interface DatabaseOptions {
+  readonly directory: string;
+  /** What DuckDB may hold in memory, rows that are not on disk yet included; beyond it queries spill to disk. */
+  readonly memoryBytes: number;
+  readonly threads: number;
+}
+
+const CONNECTIONS_MAX = 4;
+
+/** The values of a query's parameters; each method returns the placeholder for the value it takes. */
+export class Parameters {
+  readonly values: DuckDBValue[] = [];
+  readonly types: DuckDBType[] = [];
+
+  text(value: string): string {
+    return this.#add(value, VARCHAR);
+  }
+
+  /** A 64-bit integer; what lies outside is clamped. */
+  integer(value: bigint): string {
+    return this.#add(clampInt64(value), BIGINT);
+  }
+
+  double(value: number): string {
+    return this.#add(value, DOUBLE);
+  }
+
+  integers(values: readonly bigint[]): string {
+    return this.#add(listValue(values), LIST(BIGINT));
+  }
+
+  texts(values: readonly string[]): string {
+    return this.#add(listValue(values), LIST(VARCHAR));
+  }
+
+  #add(value: DuckDBValue, type: DuckDBType): string {
+    this.values.push(value);
+    this.types.push(type);
+    return `$${this.values.length}`;
+  }
+}
+
+const INT64_MAX = 2n ** 63n - 1n;
+
+/** The nearest value that a BIGINT column can hold. */
+export function clampInt64(value: bigint): bigint {
+  if (value > INT64_MAX) return INT64_MAX;
+  return value < -INT64_MAX ? -INT64_MAX : value;
+}
+
+export class Database {
+  readonly #instance: DuckDBInstance;
+  readonly #idle: DuckDBConnection[] = [];
+  readonly #waiting: (() => void)[] = [];
+  #open = 0;
+
+  private constructor(instance: DuckDBInstance) {
+    this.#instance = instance;
+  }
+
+  /**
+   * Opens the instance and holds the directory's lock until {@link close} or the end of the process. Nothing outside
+   * the directory can be read or written through it, whatever the SQL says.
+   * @throws Error that names the directory when another process has it
+   */
+  static async open(options: DatabaseOptions): Promise<Database> {
+    const { directory } = options;
+    const temporary = join(directory, 'tmp');
+    await mkdir(temporary, { recursive: true, mode: 0o700 });
+    const instance = await DuckDBInstance.create(':memory:', {
+      memory_limit: `${Math.ceil(options.memoryBytes / 1024)}KiB`,
+      threads: String(options.threads),
+      temp_directory: temporary,
+    });
+    const connection = await instance.connect();
+    try {
+      await lock(connection, directory);
+      await connection.run(`SET allowed_directories = [${quote(directory)}]`);
+      for (const setting of lockdown) await connection.run(setting);
+    } catch (error) {
+      connection.closeSync();
+      instance.closeSync();
+      throw error;
+    }
+    const database = new Database(instance);
+    database.#open = 1;
+    database.#idle.push(connection);
+    return database;
+  }
+
+  /** A connection of one's own. */
+  connect(): Promise<DuckDBConnection> {
+    return this.#instance.connect();
+  }
+
+  /** Runs a statement that returns nothing. */
+  async run(sql: string): Promise<void> {
+    await this.#borrow(async connection => {
+      await connection.run(sql);
+    });
+  }
+
+  /** All rows; each an array of the selected columns. Rejects with the signal's reason when it aborts. */
+  async rows(
+    sql: string,
+    parameters: Parameters = new Parameters(),
+    signal?: AbortSignal | undefined,
+  ): Promise<DuckDBValue[][]> {
+    const rows: DuckDBValue[][] = [];
+    await this.chunks(sql, parameters, signal, chunk => {
+      chunk.appendToRows(rows);
+    });
+    return rows;
+  }
+
+  /** Hands the result over chunk by chunk, as it comes. What `take` throws ends the query. */
+  async chunks(
+    sql: string,
+    parameters: Parameters,
+    signal: AbortSignal | undefined,
+    take: (chunk: DuckDBDataChunk) => void,
+  ): Promise<void> {
+    signal?.throwIfAborted();
+    await this.#borrow(async connection => {
+      const interrupt = (): void => connection.interrupt();
+      signal?.addEventListener('abort', interrupt, { once: true });
+      try {
+        signal?.throwIfAborted();
+        const result = await connection.stream(sql, parameters.values, parameters.types);
+        for (let chunk = await result.fetchChunk(); chunk !== null && chunk.rowCount > 0; ) {
+          take(chunk);
+          signal?.throwIfAborted();
+          chunk = await result.fetchChunk();
+        }
+      } catch (error) {
+        signal?.throwIfAborted();
+        throw error;
+      } finally {
+        signal?.removeEventListener('abort', interrupt);
+      }
+    });
+  }
+
+  async #borrow<T>(use: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
+    while (this.#idle.length === 0 && this.#open >= CONNECTIONS_MAX) {
+      await new Promise<void>(resolve => this.#waiting.push(resolve));
+    }
+    let connection = this.#idle.pop();
+    if (connection === undefined) {
+      this.#open++;
+      connection = await this.#instance.connect();
+    }
+    try {
+      return await use(connection);
+    } finally {
+      this.#idle.push(connection);
+      this.#waiting.shift()?.();
+    }
+  }
+
+  /** Ends everything, and lets go of the directory. */
+  close(): void {
+    for (const connection of this.#idle.splice(0)) connection.closeSync();
+    this.#instance.closeSync();
+  }
+}
+
+/** After these nothing can be loaded from elsewhere, and no SQL can lift the bars. */
+const lockdown: readonly string[] = [
+  'SET preserve_insertion_order = false',
+  'SET parquet_metadata_cache = true',
+  'SET autoinstall_known_extensions = false',
+  'SET autoload_known_extensions = false',
+  'SET enable_external_access = false',
+  'SET lock_configuration = true',
+];
+
+/**
+ * Takes the directory's lock: DuckDB locks an attached database file by fcntl, which the kernel frees when the holder
+ * dies. The file stays empty. One that is damaged can have no holder, and is made anew.
+ */
+async function lock(connection: DuckDBConnection, directory: string): Promise<void> {
+  const path = join(directory, 'store.lock');
+  const attach = `ATTACH ${quote(path)} AS store_lock`;
+  try {
+    await connection.run(attach);
+  } catch (error) {
+    const message = (error as Error).message;
+    const holder = /\(PID (\d+)\)/.exec(message);
+    if (message.includes('Conflicting lock') || message.includes('already attached')) {
+      throw new Error(`${directory} is in use by ${holder ? `process ${holder[1]}` : 'another store'}`, {
+        cause: error,
+      });
+    }
+    if (!message.includes('not a valid DuckDB database file')) throw error;
+    await rm(path, { force: true });
+    await connection.run(attach);
+  }
+}
+
+/** A string literal. Only for names that this program made itself: values travel as {@link Parameters}. */
+export function quote(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

@@ -1,0 +1,34 @@
+// Rows on their way into the store: translated first, appended in one stretch afterwards.
+import type { Cell, TableName } from './tables.ts';
+
+/** A dictionary row that other rows point to. The same entry may be given with any number of rows. */
+export interface Entry {
+  readonly table: TableName;
+  readonly id: bigint;
+  /** In the order of the table's columns; the first is `id`. */
+  readonly cells: readonly Cell[];
+}
+
+export interface Row {
+  readonly table: TableName;
+  /** Decides the partition. Milliseconds since the Unix epoch. */
+  readonly time: number;
+  /** In the order of the table's columns. */
+  readonly cells: readonly Cell[];
+  readonly entry: Entry;
+}
+
+/** Collects the rows of one batch, so that a batch that fails half-way leaves nothing behind. */
+export class RowBatch {
+  readonly rows: Row[] = [];
+  /** When the batch arrived. Milliseconds since the Unix epoch. */
+  readonly arrived: number;
+
+  constructor(arrived: number) {
+    this.arrived = arrived;
+  }
+
+  add(table: TableName, time: number, cells: readonly Cell[], entry: Entry): void {
+    this.rows.push({ table, time, cells, entry });
+  }
+}
