@@ -39,6 +39,9 @@ export const queryLimits = {
 /** A series of samples at their own times: what a range selector or a subquery gives. */
 type Samples = Series;
 
+/** What the engine asks of a store: series by matchers. */
+type SampleSource = Pick<MetricStore, 'select'>;
+
 export interface Evaluation {
   readonly value: Value;
   /** Samples that the selectors loaded. */
@@ -52,7 +55,7 @@ export interface Evaluation {
 export async function evaluate(
   expression: Expression,
   steps: Steps,
-  store: MetricStore,
+  store: SampleSource,
   signal?: AbortSignal,
 ): Promise<Evaluation> {
   if (steps.count > queryLimits.steps_max) {
@@ -67,11 +70,11 @@ export async function evaluate(
 
 class Evaluator {
   samples = 0;
-  readonly #store: MetricStore;
+  readonly #store: SampleSource;
   readonly #query: Steps;
   readonly #signal: AbortSignal | undefined;
 
-  constructor(store: MetricStore, query: Steps, signal: AbortSignal | undefined) {
+  constructor(store: SampleSource, query: Steps, signal: AbortSignal | undefined) {
     this.#store = store;
     this.#query = query;
     this.#signal = signal;
