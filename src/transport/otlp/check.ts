@@ -6,6 +6,7 @@ import type { Signal } from './record.ts';
 import { ANY_VALUE_DEPTH_MAX, requestTypes } from './schema.ts';
 import { isUtf8 } from './utf8.ts';
 
+const ENDS_WITHIN = 'the message ends within a field';
 const TAG_MAX = 0xffffffff;
 
 /**
@@ -44,7 +45,7 @@ function walk(reader: Reader, plan: Plan, pos: number, end: number, depth: numbe
       pos = afterScalar(reader, op, pos, end, at);
       continue;
     }
-    let length = pos < end ? bytes[pos++]! : fault('the message ends within a field', at);
+    let length = pos < end ? bytes[pos++]! : fault(ENDS_WITHIN, at);
     if (length > 0x7f) {
       length = varintAt(reader, pos - 1, end);
       pos = reader.pos;
@@ -72,7 +73,8 @@ function afterScalar(reader: Reader, op: number, pos: number, end: number, at: n
   let size = 0;
   switch (op) {
     case Op.varint:
-      if (pos < end && reader.bytes[pos]! < 0x80) return pos + 1;
+      if (pos >= end) return fault(ENDS_WITHIN, at);
+      if (reader.bytes[pos]! < 0x80) return pos + 1;
       varintAt(reader, pos, end);
       return reader.pos;
     case Op.fixed64:
@@ -90,7 +92,7 @@ function afterScalar(reader: Reader, op: number, pos: number, end: number, at: n
     default:
       return fault('a field of the wrong wire type', at);
   }
-  return size <= end - pos ? pos + size : fault('the message ends within a field', at);
+  return size <= end - pos ? pos + size : fault(ENDS_WITHIN, at);
 }
 
 /** IDs and packed numbers; returns which of the IDs this was. */

@@ -1,0 +1,392 @@
+// The structural check: what it counts, what it lets pass, and what it refuses, with the place.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { checkRequest, Signal, WireError } from '../../../src/transport/otlp/index.ts';
+import { type Field, type MessageType, requestTypes } from '../../../src/transport/otlp/schema.ts';
+import * as wire from './wire.ts';
+
+const span = (...fields: Uint8Array[]): Uint8Array => wire.request(wire.bytes(wire.ids, ...fields));
+const log = (...fields: Uint8Array[]): Uint8Array => wire.request(wire.bytes(...fields));
+
+function refused(signal: Signal, bytes: Uint8Array): WireError {
+  try {
+    checkRequest(signal, bytes);
+  } catch (error) {
+    assert.ok(error instanceof WireError);
+    assert.ok(error.offset >= 0 && error.offset <= bytes.length);
+    return error;
+  }
+  return assert.fail(`accepted ${Buffer.from(bytes).toString('hex')}`);
+}
+
+/** A field of the given wire type whose value is harmless: no fault but, perhaps, the wire type. */
+const harmless = (field: number, wireType: number): Uint8Array =>
+  [
+    wire.int(field, 1),
+    wire.fixed64(field, 1n),
+    wire.len(field),
+    undefined,
+    undefined,
+    wire.fixed32(field, 1),
+  ][wireType]!;
+
+interface Home {
+  readonly type: MessageType;
+  /** Puts fields of this type where a request has them. */
+  readonly wrap: (fields: Uint8Array) => Uint8Array;
+  readonly path: string;
+}
+
+/** Every message type of a signal, with one way to it. */
+function homes(signal: Signal): Home[] {
+  const found: Home[] = [{ type: requestTypes[signal], wrap: fields => fields, path: '' }];
+  for (const home of found)
+    for (const field of home.type.fields) {
+      const { message } = field;
+      if (message === undefined || found.some(({ type }) => type === message)) continue;
+      const path = `${home.path}${field.name}${field.repeated ? '[0]' : ''}.`;
+      const before = home.type.name === 'Span' ? wire.ids : wire.bytes();
+      const wrap = (fields: Uint8Array): Uint8Array =>
+        home.wrap(wire.bytes(before, wire.len(field.number, fields)));
+      found.push({ type: message, wrap, path });
+    }
+  return found;
+}
+
+const nameOf = (field: Field): string => field.name + (field.repeated ? '[0]' : '');
+
+const isPackable = (field: Field): boolean => field.repeated && (field.tag & 7) !== 2;
+
+describe('checkRequest counts', () => {
+  it('nothing in an empty request', () => {
+    for (const signal of Object.values(Signal)) assert.equal(checkRequest(signal, new Uint8Array(0)), 0);
+  });
+
+  it('spans over all resources and scopes', () => {
+    const scope = wire.len(2, wire.len(2, wire.ids), wire.len(2, wire.ids));
+    const request = wire.bytes(
+      wire.len(1, scope, wire.len(1), scope),
+      wire.len(1, wire.len(2)),
+      wire.len(1, scope),
+    );
+    assert.equal(checkRequest(Signal.traces, request), 6);
+  });
+
+  it('log records', () => {
+    assert.equal(checkRequest(Signal.logs, wire.request(wire.bytes(), wire.bytes())), 2);
+  });
+
+  it('data points, not metrics', () => {
+    const metrics = [5, 7, 9, 10, 11].map(kind => wire.len(kind, wire.len(1), wire.len(1)));
+    assert.equal(checkRequest(Signal.metrics, wire.request(...metrics, wire.len(1, 'no data'))), 10);
+  });
+});
+
+describe('checkRequest accepts', () => {
+  it('fields in descending order, as the Go collector writes them', () => {
+    const descending = wire.bytes(wire.fixed32(16, 1), wire.len(5, 'name'), wire.spanId(2), wire.traceId(1));
+    const scope = wire.len(2, wire.len(3, 'url'), wire.len(2, descending), wire.len(1, wire.len(1, 'scope')));
+    assert.equal(checkRequest(Signal.traces, wire.len(1, wire.len(3, 'url'), scope, wire.len(1))), 1);
+  });
+
+  it('singular fields that come twice', () => {
+    assert.equal(
+      checkRequest(
+        Signal.traces,
+        span(wire.ids, wire.len(5, 'a'), wire.len(5, 'b'), wire.len(15), wire.len(15)),
+      ),
+      1,
+    );
+  });
+
+  it('varints that are longer than they need be: tags, lengths and values', () => {
+    const name = wire.bytes(wire.varint(5 * 8 + 2, 3), wire.varint(2, 8), 'ab');
+    assert.equal(checkRequest(Signal.traces, span(name, wire.bytes(wire.tag(6, 0), wire.varint(1, 9)))), 1);
+  });
+
+  it('unknown fields of every wire type, everywhere', () => {
+    const unknown = [0, 1, 2, 5].flatMap(wireType =>
+      [21, 31, 32, 2047, 2 ** 29 - 1].map(field => harmless(field, wireType)),
+    );
+    for (const signal of Object.values(Signal))
+      for (const { type, wrap } of homes(signal)) {
+        const required = type.name === 'Span' ? wire.ids : wire.bytes();
+        checkRequest(signal, wrap(wire.bytes(required, ...unknown)));
+      }
+  });
+
+  it('every known field in its own wire type, numbers also packed', () => {
+    for (const signal of Object.values(Signal))
+      for (const { type, wrap } of homes(signal))
+        for (const field of type.fields) {
+          const required = type.name === 'Span' ? wire.ids : wire.bytes();
+          if (field.kind === 'traceId' || field.kind === 'spanId') continue;
+          const value =
+            field.message?.name === 'Span'
+              ? wire.len(field.number, wire.ids)
+              : harmless(field.number, field.tag & 7);
+          checkRequest(signal, wrap(wire.bytes(required, value)));
+          if (!isPackable(field)) continue;
+          checkRequest(signal, wrap(wire.len(field.number, new Uint8Array(16))));
+        }
+  });
+
+  it('NaN, infinities, and integers of any size', () => {
+    for (const value of [Number.NaN, Number.NEGATIVE_INFINITY])
+      assert.equal(checkRequest(Signal.traces, span(wire.attribute(9, 'k', wire.double(4, value)))), 1);
+    for (const value of [-1, 2n ** 64n - 1n])
+      assert.equal(checkRequest(Signal.traces, span(wire.int(6, value))), 1);
+  });
+
+  it('IDs that may be absent or empty: parents, links, log records and exemplars', () => {
+    assert.equal(
+      checkRequest(Signal.traces, span(wire.len(4), wire.len(13, wire.len(1), wire.len(2)), wire.len(13))),
+      1,
+    );
+    assert.equal(checkRequest(Signal.logs, log(wire.len(9), wire.len(10))), 1);
+    assert.equal(checkRequest(Signal.logs, log(wire.traceId(9), wire.spanId(10))), 1);
+    const exemplars = [wire.len(5, wire.len(4), wire.len(5)), wire.len(5, wire.spanId(4), wire.traceId(5))];
+    assert.equal(checkRequest(Signal.metrics, wire.request(wire.len(5, wire.len(1, ...exemplars)))), 1);
+  });
+
+  it('well-formed UTF-8 of every length and alignment, and names like __proto__', () => {
+    for (const text of ['é', '߿', 'ࠀ', '퟿', '', '�', '𐀀', '􏿿', '\0', '__proto__', 'constructor'])
+      for (let lead = 0; lead < 17; lead++)
+        assert.equal(checkRequest(Signal.traces, span(wire.len(5, `${'a'.repeat(lead)}${text}z`))), 1);
+  });
+});
+
+describe('checkRequest refuses', () => {
+  it('every field in every wrong wire type, by name', () => {
+    let cases = 0;
+    for (const signal of Object.values(Signal))
+      for (const { type, wrap, path } of homes(signal))
+        for (const field of type.fields)
+          for (const wireType of [0, 1, 2, 5]) {
+            if (wireType === (field.tag & 7) || (wireType === 2 && isPackable(field))) continue;
+            const error = refused(signal, wrap(harmless(field.number, wireType)));
+            assert.equal(error.place, path + nameOf(field));
+            assert.match(error.reason, /wrong wire type/);
+            cases++;
+          }
+    assert.ok(cases > 500);
+  });
+
+  it('groups, field 0, wire types 6 and 7, in known and unknown fields', () => {
+    for (const field of [1, 5, 20, 40])
+      for (const wireType of [3, 4, 6, 7]) {
+        const error = refused(Signal.traces, span(wire.bytes(wire.tag(field, wireType))));
+        assert.match(error.reason, wireType < 5 ? /groups/ : /wire type/);
+        assert.match(error.place, /spans\[0\]/);
+      }
+    for (const wireType of [0, 1, 2, 5]) {
+      assert.match(refused(Signal.traces, span(harmless(0, wireType))).reason, /field number 0/);
+      assert.match(
+        refused(Signal.traces, span(wire.bytes(wire.varint(wireType, 3)))).reason,
+        /field number 0/,
+      );
+    }
+    assert.match(refused(Signal.traces, span(wire.bytes(wire.tag(2 ** 29, 0), [1]))).reason, /out of range/);
+  });
+
+  it('varints of 11 bytes and of more than 64 bits: tags, lengths and values', () => {
+    const long = wire.varint(1, 10);
+    const wide = [...Array<number>(9).fill(0xff), 2];
+    for (const bad of [long, wide]) {
+      assert.match(refused(Signal.traces, span(wire.bytes(bad))).reason, /a varint of more than/);
+      assert.match(
+        refused(Signal.traces, span(wire.bytes(wire.tag(5, 2), bad))).reason,
+        /a varint of more than/,
+      );
+      const error = refused(Signal.traces, span(wire.bytes(wire.tag(6, 0), bad)));
+      assert.equal(error.place, 'resource_spans[0].scope_spans[0].spans[0].kind');
+      const packed = wire.len(8, wire.len(2, bad));
+      assert.match(
+        refused(Signal.metrics, wire.request(wire.len(10, wire.len(1, packed)))).place,
+        /bucket_counts\[0\]$/,
+      );
+    }
+  });
+
+  it('lengths that are negative, of 2 GB and more, or one byte too long', () => {
+    for (const length of [-1, 2n ** 31n - 1n, 2n ** 31n, 2n ** 32n - 1n, 2n ** 63n]) {
+      const error = refused(Signal.traces, span(wire.bytes(wire.tag(5, 2), wire.varint(length), 'abc')));
+      assert.match(error.reason, /a length of \d+ bytes where 3 are left/);
+    }
+    assert.equal(
+      refused(Signal.traces, span(wire.bytes(wire.tag(5, 2), [4], 'abc'))).reason,
+      'a length of 4 bytes where 3 are left',
+    );
+  });
+
+  it('a request cut at any byte, unless it ends between two resources', () => {
+    const one = span(
+      wire.len(5, 'name'),
+      wire.attribute(9, 'key', wire.int(3, 300)),
+      wire.fixed64(7, 1n),
+      wire.fixed32(16, 1),
+    );
+    const whole = wire.bytes(one, one);
+    for (let size = 1; size < whole.length; size++) {
+      if (size === one.length) assert.equal(checkRequest(Signal.traces, whole.subarray(0, size)), 1);
+      else refused(Signal.traces, whole.subarray(0, size));
+    }
+  });
+
+  it('a message cut at any byte, when its own length is right', () => {
+    const content = wire.bytes(
+      wire.ids,
+      wire.len(5, 'name'),
+      wire.int(6, 300),
+      wire.fixed64(7, 1n),
+      wire.fixed32(16, 1),
+    );
+    const ends = [28, 34, 37, 46, 52];
+    for (let size = 0; size < content.length; size++) {
+      const request = wire.request(content.slice(0, size));
+      if (ends.includes(size)) checkRequest(Signal.traces, request);
+      else
+        assert.match(
+          refused(Signal.traces, request).place,
+          /^resource_spans\[0\]\.scope_spans\[0\]\.spans\[0\]/,
+        );
+    }
+  });
+
+  it('values nested deeper than 100, at once also at 100,000', () => {
+    const array = (depth: number): Uint8Array => {
+      let value = wire.bytes();
+      for (let i = 1; i < depth; i++) value = wire.len(5, wire.len(1, value));
+      return value;
+    };
+    const list = (depth: number): Uint8Array => {
+      let value = wire.bytes();
+      for (let i = 1; i < depth; i++) value = wire.len(6, wire.attribute(1, 'k', value));
+      return value;
+    };
+    for (const nested of [array, list]) {
+      assert.equal(checkRequest(Signal.traces, span(wire.attribute(9, 'k', nested(100)))), 1);
+      const error = refused(Signal.traces, span(wire.attribute(9, 'k', nested(101))));
+      assert.match(error.reason, /more than 100 nested/);
+      assert.ok(error.message.length < 400);
+      assert.equal(checkRequest(Signal.logs, log(wire.len(5, nested(100)))), 1);
+      assert.match(refused(Signal.logs, log(wire.len(5, nested(101)))).reason, /more than 100 nested/);
+    }
+    assert.match(
+      refused(Signal.logs, log(wire.len(5, nestedArrays(100_000)))).reason,
+      /more than 100 nested/,
+    );
+  });
+
+  it('strings that are not UTF-8, wherever they are', () => {
+    const bad = [
+      '80',
+      'bf',
+      'c0af',
+      'c1bf',
+      'c3',
+      'c328',
+      'e0809f',
+      'e282',
+      'eda080',
+      'edbfbf',
+      'f08080af',
+      'f09f92',
+      'f4908080',
+      'f5808080',
+      'fe',
+      'ff',
+    ];
+    for (const hex of bad)
+      for (const lead of ['', 'a', 'a'.repeat(7), 'a'.repeat(8)]) {
+        const error = refused(Signal.traces, span(wire.len(5, lead, Buffer.from(hex, 'hex'))));
+        assert.equal(error.place, 'resource_spans[0].scope_spans[0].spans[0].name');
+        assert.equal(error.reason, 'not UTF-8');
+      }
+    assert.match(
+      refused(Signal.traces, span(wire.attribute(9, 'k', wire.len(1, [0xff])))).place,
+      /attributes\[0\]\.value\.string_value$/,
+    );
+    assert.match(
+      refused(Signal.logs, wire.len(1, wire.len(1, wire.len(3, wire.len(3, 'ok'), wire.len(3, [0xff])))))
+        .place,
+      /entity_refs\[0\]\.id_keys\[1\]$/,
+    );
+    assert.equal(
+      checkRequest(Signal.traces, span(wire.attribute(9, 'k', wire.len(7, [0xff])))),
+      1,
+      'bytes are no string',
+    );
+  });
+
+  it('IDs of the wrong length, with both lengths', () => {
+    for (const length of [0, 1, 15, 17, 32]) {
+      const error = refused(Signal.traces, span(wire.len(1, new Uint8Array(length))));
+      assert.equal(error.place, 'resource_spans[0].scope_spans[0].spans[0].trace_id');
+      assert.equal(error.reason, `${length} bytes, expected 16`);
+    }
+    for (const length of [0, 7, 9, 16])
+      assert.equal(
+        refused(Signal.traces, span(wire.len(2, new Uint8Array(length)))).reason,
+        `${length} bytes, expected 8`,
+      );
+    for (const [field, length, right] of [
+      [9, 15, 16],
+      [9, 17, 16],
+      [10, 7, 8],
+      [10, 9, 8],
+    ] as const)
+      assert.equal(
+        refused(Signal.logs, log(wire.len(field, new Uint8Array(length)))).reason,
+        `${length} bytes, expected ${right} or none`,
+      );
+    assert.match(refused(Signal.traces, span(wire.len(4, new Uint8Array(7)))).place, /parent_span_id$/);
+  });
+
+  it('a span without its IDs', () => {
+    assert.equal(
+      refused(Signal.traces, wire.request(wire.ids, wire.bytes())).message,
+      'resource_spans[0].scope_spans[0].spans[1]: trace_id is missing (offset 35)',
+    );
+    assert.match(
+      refused(Signal.traces, wire.request(wire.traceId(1))).message,
+      /spans\[0\]: span_id is missing/,
+    );
+    assert.match(
+      refused(Signal.traces, wire.request(wire.spanId(2))).message,
+      /spans\[0\]: trace_id is missing/,
+    );
+  });
+
+  it('packed words that are no multiple of eight bytes', () => {
+    for (const field of [6, 7])
+      assert.match(
+        refused(Signal.metrics, wire.request(wire.len(9, wire.len(1, wire.len(field, new Uint8Array(9))))))
+          .reason,
+        /multiple of 8/,
+      );
+  });
+
+  it('with the index of each repeated field in the place, and the offset of the field', () => {
+    const good = wire.len(2, wire.ids);
+    const bad = wire.len(2, wire.spanId(2), wire.len(1, new Uint8Array(15)));
+    const scopes = wire.bytes(wire.len(2, good, good), wire.len(3, 'url'), wire.len(2, good, bad));
+    const request = wire.bytes(wire.len(1), wire.len(1, scopes));
+    const error = refused(Signal.traces, request);
+    assert.equal(error.place, 'resource_spans[1].scope_spans[1].spans[1].trace_id');
+    assert.deepEqual([...request.subarray(error.offset, error.offset + 2)], [10, 15]);
+    assert.equal(error.message, `${error.place}: 15 bytes, expected 16 (offset ${error.offset})`);
+  });
+});
+
+/** Array values within each other, built in linear time: lengths counted from the inside out. */
+function nestedArrays(depth: number): Uint8Array {
+  const parts: number[][] = [];
+  let length = 0;
+  for (let i = 0; i < depth * 2; i++) {
+    const head = [...wire.tag(i % 2 === 0 ? 1 : 5, 2), ...wire.varint(length)];
+    parts.push(head);
+    length += head.length;
+  }
+  return wire.bytes(parts.reverse().flat());
+}
