@@ -1,0 +1,341 @@
+// A line that pino wrote becomes a LogRecord that says the same.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import type { DecodedLogRecord } from 'tricord/otlp';
+import { processClock } from '../../src/context/clock.ts';
+import { SpanIdentity } from '../../src/context/identity.ts';
+import { ObservabilityContext } from '../../src/context/observability-context.ts';
+import { LoggerProvider } from '../../src/log/logger-provider.ts';
+import { attributesOf, hex, logRecordsIn } from '../decoded-records.ts';
+import { MemorySink } from '../memory-sink.ts';
+
+const root = ObservabilityContext.root;
+/** A whole second, near enough for nanoseconds to be exact in a float64 since the anchor. */
+const nowSeconds = Math.floor(Date.now() / 1000);
+
+function emit(
+  line: string,
+  { context = root, limits = {}, frameBytes = 1 << 20 } = {},
+): { record: DecodedLogRecord; provider: LoggerProvider } {
+  const sink = new MemorySink(processClock.anchorUnixNanos, frameBytes);
+  const provider = new LoggerProvider({ sink, limits });
+  provider.getLogger('pino').emitJsonLine(line, context);
+  const [record] = logRecordsIn(sink);
+  assert.ok(record);
+  return { record, provider };
+}
+
+const attributes = (line: string) => ({ ...attributesOf(emit(line).record) });
+
+describe('the known keys of a line', () => {
+  const line = `{"level":40,"time":${nowSeconds}123,"pid":7,"hostname":"box","trace_id":"t","span_id":"s","trace_flags":"01","msg":"hello","n":1}\n`;
+
+  it('become severity, time and body; pid and hostname are left to the resource', () => {
+    const { record } = emit(line, { context: root.withIdentity(SpanIdentity.root(3)) });
+    assert.equal(record.severityNumber, 13);
+    assert.equal(record.severityText, 'warn');
+    assert.equal(record.timeUnixNano, BigInt(nowSeconds) * 1_000_000_000n + 123_000_000n);
+    assert.equal(record.body, 'hello');
+    assert.deepEqual({ ...attributesOf(record) }, { n: 1 });
+  });
+
+  it('leave the IDs to the context, and keep them as attributes where it has none', () => {
+    const identity = SpanIdentity.root(3);
+    const { record } = emit(line, { context: root.withIdentity(identity) });
+    assert.equal(hex(record.traceId), identity.traceId);
+    assert.equal(hex(record.spanId), identity.spanId);
+    assert.equal(record.flags, 3);
+    const outside = attributesOf(emit(line).record);
+    assert.equal(outside.trace_id, 't');
+  });
+
+  it('map every pino level and every name', () => {
+    const expected = [1, 1, 1, 1, 5, 5, 9, 9, 13, 13, 17, 17, 21, 21, 21];
+    for (const [i, severity] of expected.entries())
+      assert.equal(emit(`{"level":${i * 5}}`).record.severityNumber, severity, `level ${i * 5}`);
+    assert.equal(emit('{"level":"WARNING"}').record.severityNumber, 13);
+    assert.equal(emit('{"level":"WARNING"}').record.severityText, 'WARNING');
+    assert.equal(emit('{"level":"weird"}').record.severityNumber, 0);
+  });
+
+  it('read times as ISO text and as seconds, micro- and nanoseconds', () => {
+    const expected = BigInt(nowSeconds) * 1_000_000_000n;
+    const iso = `"${new Date(nowSeconds * 1000).toISOString()}"`;
+    for (const time of [iso, nowSeconds, `${nowSeconds}000`, `${nowSeconds}000000`, `${nowSeconds}000000000`])
+      assert.equal(emit(`{"time":${time}}`).record.timeUnixNano, expected, String(time));
+  });
+
+  it('stay attributes when their value is of another kind', () => {
+    assert.deepEqual(attributes('{"level":null,"time":"noon","err":"text"}'), {
+      level: undefined,
+      time: 'noon',
+      err: 'text',
+    });
+  });
+
+  it('may be spelled with escapes', () => {
+    assert.equal(emit('{"\\u006dsg":"hello"}').record.body, 'hello');
+  });
+
+  it('may have other names', () => {
+    const sink = new MemorySink();
+    const lineKeys = { level: 'severity', time: '@timestamp', message: 'message' };
+    new LoggerProvider({ sink, lineKeys })
+      .getLogger('x')
+      .emitJsonLine('{"severity":"info","message":"m","msg":1}');
+    const [record] = logRecordsIn(sink);
+    assert.equal(record?.body, 'm');
+    assert.equal(record?.severityNumber, 9);
+    assert.deepEqual({ ...attributesOf(record!) }, { msg: 1 });
+  });
+});
+
+describe('an error in a line', () => {
+  it('becomes the attributes of an exception', () => {
+    assert.deepEqual(attributes('{"err":{"type":"TypeError","message":"no","stack":"at x"}}'), {
+      'exception.type': 'TypeError',
+      'exception.message': 'no',
+      'exception.stacktrace': 'at x',
+    });
+  });
+
+  it('keeps what else it has under its own name', () => {
+    const line =
+      '{"error":{"type":"E","code":"ENOENT","message":"no","cause":{"type":"F"},"stack":7,"code":"X"}}';
+    assert.deepEqual(JSON.parse(JSON.stringify(attributes(line))), {
+      'exception.type': 'E',
+      'exception.message': 'no',
+      error: { cause: { type: 'F' }, stack: 7, code: 'X' },
+    });
+  });
+
+  it('may be empty', () => {
+    assert.deepEqual(attributes('{"err":{},"a":1}'), { a: 1 });
+  });
+});
+
+describe('duplicate keys', () => {
+  it('leave the last value, at every depth and for the body', () => {
+    const { record } = emit('{"a":1,"msg":"first","b":{"x":1,"y":2,"x":[3]},"a":"two","msg":"last","c":0}');
+    assert.equal(record.body, 'last');
+    assert.deepEqual(JSON.parse(JSON.stringify(attributesOf(record))), {
+      a: 'two',
+      b: { x: [3], y: 2 },
+      c: 0,
+    });
+  });
+
+  it('are told apart by their whole length, also beyond 127 bytes', () => {
+    const long = 'k'.repeat(200);
+    const value = 'v'.repeat(20_000);
+    assert.deepEqual(attributes(`{"${long}":1,"${long}x":2,"${long}":"${value}","${long}x":3}`), {
+      [long]: value,
+      [`${long}x`]: 3,
+    });
+  });
+
+  it('of a label leave the value of the line', () => {
+    const context = root.withLabels({ tenant: 'acme', job: 'etl' });
+    const { record } = emit('{"tenant":"other","msg":"m"}', { context });
+    assert.deepEqual({ ...attributesOf(record) }, { job: 'etl', tenant: 'other' });
+  });
+});
+
+describe('a line that is not one JSON object', () => {
+  const lines = [
+    'plain text',
+    '[1]',
+    '"text"',
+    '{"a":1',
+    '{"a":1}}',
+    '{"a":1} x',
+    '{"a":01}',
+    '{"a":.5}',
+    '{"a":1.}',
+    '{"a":+1}',
+    '{"a":1e}',
+    '{"a":tru}',
+    '{"a":"\\x"}',
+    '{"a":"\\u12g4"}',
+    '{"a":"tab\there"}',
+    '{"a":"open',
+    '{"a":"\\',
+    '{"a":"\\u00',
+    "{'a':1}",
+    '{"a":1,}',
+    '{,}',
+    '{"a" 1}',
+    '{"a":[1,]}',
+    '{a:1}',
+    '',
+  ];
+  for (const line of lines) {
+    it(`is the body as it is: ${JSON.stringify(line)}`, () => {
+      const { record, provider } = emit(`${line}\n`, { context: root.withLabels({ job: 'etl' }) });
+      assert.equal(record.body ?? '', line);
+      assert.deepEqual({ ...attributesOf(record) }, { job: 'etl' });
+      assert.equal(record.severityNumber, 0);
+      assert.equal(provider.counters.malformed_lines, 1);
+    });
+  }
+});
+
+describe('the bounds of a line', () => {
+  it('keep 128 attributes and count the rest', () => {
+    const members = (count: number) => Array.from({ length: count }, (_, i) => `"k${i}":${i}`).join(',');
+    const full = emit(`{"msg":"m",${members(128)}}`).record;
+    assert.equal(full.attributes.length, 128);
+    assert.equal(full.droppedAttributesCount, 0);
+    const over = emit(`{"msg":"m",${members(10_000)}}`).record;
+    assert.equal(over.attributes.length, 128);
+    assert.equal(over.droppedAttributesCount, 10_000 - 128);
+    assert.equal(over.body, 'm');
+  });
+
+  it('cut a value between two characters', () => {
+    const { record, provider } = emit('{"a":"12345","b":"1234é","c":"123456"}', {
+      limits: { valueLength: 5 },
+    });
+    assert.deepEqual({ ...attributesOf(record) }, { a: '12345', b: '1234', c: '12345' });
+    assert.equal(provider.counters.truncated, 2);
+  });
+
+  it('keep nesting of 32 levels and the text of what is deeper', () => {
+    const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
+    const depthOf = (value: unknown): number => (Array.isArray(value) ? 1 + depthOf(value[0]) : 0);
+    assert.equal(depthOf(attributes(`{"a":${nested(32)}}`).a), 32);
+    const deeper = attributes(`{"a":${nested(40)}}`).a;
+    assert.equal(depthOf(deeper), 32);
+    assert.match(JSON.stringify(deeper), /"\[{8}\]{8}"/);
+    assert.equal(depthOf(attributes(`{"a":${nested(100_000)}}`).a), 32);
+  });
+
+  it('take only the start of an enormous line', () => {
+    const { record } = emit(`{"msg":"${'x'.repeat(10_000_000)}"}`);
+    assert.equal(String(record.body).length, 64 * 1024);
+  });
+
+  it('never write past the frame, whatever its size', () => {
+    const line =
+      '{"msg":"\\u00e9\\ud83d\\ude00é","a":{"b":[1,-1,1.5,true,null,"\\n"]},"err":{"type":"T","code":1}}';
+    const sink = new MemorySink(0n, 4096);
+    const provider = new LoggerProvider({ sink });
+    provider.getLogger('x').emitJsonLine(line, root);
+    const size = sink.frames[0]!.bytes.length;
+    for (let room = 0; room < size + 8; room++) {
+      const small = new MemorySink(0n, room + 64);
+      const writer = small.begin(3, small.scope({ name: 'x' }))!;
+      small.commit(1);
+      const guard = writer.bytes.fill(0xaa, room);
+      writer.end = room;
+      const guarded = {
+        scope: () => 0,
+        begin: () => {
+          writer.reset(guard, 0, room);
+          return writer;
+        },
+        commit: () => !writer.overflowed,
+        level: () => 0,
+      };
+      new LoggerProvider({ sink: guarded }).getLogger('x').emitJsonLine(line, root);
+      assert.ok(
+        guard.subarray(room).every(byte => byte === 0xaa),
+        `room of ${room}`,
+      );
+      if (room < size) assert.ok(writer.overflowed || writer.pos <= room);
+    }
+  });
+});
+
+describe('every line', () => {
+  /** What OTLP says of a JSON value: null is an empty value, an integer that is not safe is a 64-bit one. */
+  const asOtlp = (value: unknown): unknown => {
+    if (value === null) return undefined;
+    if (typeof value === 'string') return value.toWellFormed();
+    if (typeof value === 'number' && !Number.isSafeInteger(value) && /^-?\d{16,19}$/.test(String(value)))
+      return BigInt(String(value));
+    if (Array.isArray(value)) return value.map(asOtlp);
+    if (typeof value !== 'object') return value;
+    const entries = Object.entries(value).map(([key, inner]) => [key.toWellFormed(), asOtlp(inner)]);
+    return Object.assign(Object.create(null), Object.fromEntries(entries));
+  };
+  const known = [
+    'level',
+    'time',
+    'msg',
+    'pid',
+    'hostname',
+    'err',
+    'error',
+    'trace_id',
+    'span_id',
+    'trace_flags',
+  ];
+  const key = fc.string({ unit: 'grapheme' }).filter(text => !known.includes(text) && text !== '__proto__');
+  const { value } = fc.letrec(tie => ({
+    value: fc.oneof(
+      { maxDepth: 5 },
+      fc.string({ unit: 'binary' }),
+      fc.string(),
+      fc.double({ noNaN: true, noDefaultInfinity: true }),
+      fc.integer(),
+      fc.maxSafeInteger(),
+      fc.boolean(),
+      fc.constant(null),
+      fc.array(tie('value'), { maxLength: 5 }),
+      fc.dictionary(key, tie('value'), { maxKeys: 5 }),
+    ),
+  }));
+
+  it('says what JSON.parse would read', () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(key, value, { maxKeys: 8 }),
+        fc.string({ unit: 'binary' }),
+        (object, message) => {
+          for (const indent of [0, 1]) {
+            const { record, provider } = emit(JSON.stringify({ msg: message, ...object }, null, indent));
+            assert.equal(provider.counters.malformed_lines, 0);
+            assert.deepEqual(record.body, asOtlp(message));
+            assert.deepEqual(attributesOf(record), asOtlp(JSON.parse(JSON.stringify(object))));
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  it('is taken for an object exactly when JSON.parse takes it for one', () => {
+    const noise = fc.constantFrom(...'{}[]",:\\u0019eE+-. \n\t', 'true', 'null', 'x', '\u0001', 'é');
+    const text = fc.array(noise, { maxLength: 12 }).map(parts => `{"a":${parts.join('')}`);
+    const accepted = (line: string): boolean => {
+      try {
+        return typeof JSON.parse(line) === 'object';
+      } catch {
+        return false;
+      }
+    };
+    fc.assert(
+      fc.property(text, line => {
+        assert.equal(emit(line).provider.counters.malformed_lines === 0, accepted(line), line);
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
+  it('keeps a key __proto__ as data', () => {
+    const result = attributesOf(emit('{"__proto__":{"polluted":1},"constructor":2}').record);
+    assert.deepEqual(JSON.stringify(result), '{"__proto__":{"polluted":1},"constructor":2}');
+    assert.equal(({} as Record<string, unknown>).polluted, undefined);
+  });
+
+  it('keeps 64-bit integers exact and writes larger ones as doubles', () => {
+    assert.deepEqual(
+      attributes(
+        '{"a":9223372036854775807,"b":-9223372036854775808,"c":9223372036854775808,"d":1e300,"e":-0,"f":1.0}',
+      ),
+      { a: 9223372036854775807n, b: -9223372036854775808n, c: 2 ** 63, d: 1e300, e: -0, f: 1 },
+    );
+  });
+});
