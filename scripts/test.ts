@@ -23,6 +23,7 @@ const bin = (name: string): string => resolve(root, 'node_modules', name);
 run('build', 'scripts/build.ts', []);
 if (named.length === 0) {
   run('types', bin('typescript/bin/tsc'), ['-p', 'tsconfig.check.json']);
+  run('types of the page', bin('typescript/bin/tsc'), ['-p', 'collector/web/page']);
   run('lint', bin('@biomejs/biome/bin/biome'), ['check', '--error-on-warnings', '.']);
   run('unused code', bin('knip/bin/knip.js'), []);
 }
