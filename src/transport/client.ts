@@ -19,11 +19,9 @@ export interface ClientEvents {
   connected(): void;
   /** An attempt to connect or a connection failed; the client tries again by itself. */
   failed(reason: string): void;
-  /** A call of the collector's made no sense and was ignored, or ended the connection. */
+  /** A message of the collector made no sense: it was ignored, or ended the call. */
   nonsense(what: string): void;
   /** Items that the collector refused for good, with its reason. */
   rejected(reason: string): void;
   sampling(directive: SamplingDirective): void;
-  /** The peer does not know the stream: the batches go back, in order, and the client is done. */
-  unimplemented(batches: readonly OutgoingBatch[]): void;
 }

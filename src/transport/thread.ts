@@ -112,9 +112,9 @@ export class TransportThread {
     }
     const definition = this.#definitions[scope]!;
     const builder = this.#builders[signal];
-    if (builder.items > 0 && builder.bytesWith(end - start, definition) > limits.batch_bytes_max)
+    if (!builder.isEmpty() && builder.bytesWith(end - start, definition) > limits.batch_bytes_max)
       this.#send(builder);
-    if (builder.items === 0) builder.since = this.#since;
+    if (builder.isEmpty()) builder.since = this.#since;
     builder.add(scope, definition, bytes.subarray(start, end), items);
     this.#control.count(SignalCounter.drained, signal, items);
   }
@@ -129,7 +129,7 @@ export class TransportThread {
   #dueInMs(): number {
     let due = Number.POSITIVE_INFINITY;
     for (const builder of Object.values(this.#builders)) {
-      if (builder.items > 0) due = Math.min(due, builder.since + this.#lingerMs[builder.signal]);
+      if (!builder.isEmpty()) due = Math.min(due, builder.since + this.#lingerMs[builder.signal]);
     }
     return due - performance.now();
   }
@@ -138,7 +138,7 @@ export class TransportThread {
     const now = performance.now();
     for (const builder of Object.values(this.#builders)) {
       const due = builder.since + this.#lingerMs[builder.signal] - now <= 1;
-      if (builder.items > 0 && (due || this.#flush !== undefined)) this.#send(builder);
+      if (!builder.isEmpty() && (due || this.#flush !== undefined)) this.#send(builder);
     }
   }
 
@@ -166,7 +166,7 @@ export class TransportThread {
 
   /** Clears the busy word when everything drained is settled. */
   #noteIdle(): void {
-    const gathering = Object.values(this.#builders).some(builder => builder.items > 0);
+    const gathering = Object.values(this.#builders).some(builder => !builder.isEmpty());
     if (!gathering && this.ledger.isEmpty()) Atomics.store(this.#control.words, Word.busy, 0);
   }
 
@@ -233,17 +233,20 @@ interface ScopeFrames {
  */
 class BatchBuilder {
   readonly signal: Signal;
-  /** Items gathered; zero when there is nothing. */
-  items = 0;
   /** No frame gathered was published before this; milliseconds of `performance.now()`. */
   since = 0;
   readonly #resource: Uint8Array;
   readonly #scopes = new Map<number, ScopeFrames>();
+  #items = 0;
   #bytes = 0;
 
   constructor(signal: Signal, resource: Uint8Array) {
     this.signal = signal;
     this.#resource = resource;
+  }
+
+  isEmpty(): boolean {
+    return this.#bytes === 0;
   }
 
   /** Upper bound of the request's bytes with one more frame. */
@@ -263,7 +266,7 @@ class BatchBuilder {
     frames.bytes.set(frame, frames.length);
     frames.length = length;
     this.#bytes += frame.length;
-    this.items += items;
+    this.#items += items;
   }
 
   /** The request over everything gathered, which is then forgotten. */
@@ -285,7 +288,7 @@ class BatchBuilder {
       writer.raw(definition);
       writer.raw(bytes.subarray(0, length));
     }
-    const batch = { signal: this.signal, items: this.items, buffer: room.subarray(0, writer.pos) };
+    const batch = { signal: this.signal, items: this.#items, buffer: room.subarray(0, writer.pos) };
     this.#clear();
     return batch;
   }
@@ -296,7 +299,7 @@ class BatchBuilder {
       if (frames.length === 0) this.#scopes.delete(scope);
       frames.length = 0;
     }
-    this.items = 0;
+    this.#items = 0;
     this.#bytes = 0;
   }
 }

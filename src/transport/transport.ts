@@ -1,0 +1,302 @@
+// The application thread's face of the transport: the sink, the counters, and the flushes.
+import { randomBytes } from 'node:crypto';
+import { Worker } from 'node:worker_threads';
+import { OptionError } from '../errors.ts';
+import { limits } from '../limits.ts';
+import { Backoff } from './backoff.ts';
+import { Control, SAMPLING_UNIT, SignalCounter, ThreadCounter, Word } from './control.ts';
+import { type EndpointOptions, parseEndpoint } from './endpoint.ts';
+import { Signal, type SignalName, type Sink } from './otlp/record.ts';
+import { INSTANCE_ID_BYTES } from './otlp/stream-frame.ts';
+import { allocateRing, RingProducer } from './ring.ts';
+import type { WorkerOptions, WorkerReport } from './worker.ts';
+
+export interface TransportOptions extends EndpointOptions {
+  readonly protocol: 'grpc' | 'http/protobuf';
+  /** 16 bytes, random, for this process alone. */
+  readonly instanceId: Uint8Array;
+  /** Serialized `opentelemetry.proto.resource.v1.Resource`. */
+  readonly resource: Uint8Array;
+  /** The wall time that times in records count from, nanoseconds since the Unix epoch. */
+  readonly anchorUnixNanos: bigint;
+  /** Size of the ring; rounded up to a power of two within the limits. */
+  readonly ringBytes: number;
+  /** Milliseconds that an ended span, and a log record, may wait for others. Metrics do not wait. */
+  readonly tracesLingerMs: number;
+  readonly logsLingerMs: number;
+}
+
+/** Items of one signal since the start. `accepted = delivered + rejected + lost + pending`. */
+export interface SignalStats {
+  readonly accepted: number;
+  readonly delivered: number;
+  /** Refused by the collector for good. */
+  readonly rejected: number;
+  /** Gone with a transport thread that died. */
+  readonly lost: number;
+  readonly pending: number;
+  /** Never accepted: the ring was full, the record was over the limit of a frame, or the transport was shut down. */
+  readonly dropped: { readonly full: number; readonly tooLarge: number; readonly closed: number };
+}
+
+export interface TransportStats {
+  readonly signals: Readonly<Record<SignalName, SignalStats>>;
+  /** Fill level of the ring, 0 to 1. */
+  readonly level: number;
+  readonly connected: boolean;
+  readonly connections: number;
+  readonly connectionFailures: number;
+  readonly batchesSent: number;
+  readonly batchesResent: number;
+  readonly bytesSent: number;
+  /** Messages of the collector that made no sense. */
+  readonly nonsense: number;
+  /** Transport threads that died; each is followed by a new one. */
+  readonly deaths: number;
+  /** The last thing that went wrong, for people. */
+  readonly lastFailure: string | undefined;
+}
+
+/** A resource must leave the larger part of a batch to the items. */
+const RESOURCE_BYTES_MAX: number = limits.batch_bytes_max / 4;
+/** Heap of the transport thread; the batches themselves lie outside of it. */
+const HEAP_MIB_MAX = 128;
+const YOUNG_HEAP_MIB_MAX = 16;
+const TERMINATE_AFTER_MS_MIN = 100;
+
+/**
+ * Owns the ring and the transport thread. It never throws into the application once it is constructed: a thread that dies
+ * is counted and replaced. It does not keep the process alive.
+ */
+export class Transport {
+  readonly sink: Sink;
+  readonly #options: TransportOptions;
+  readonly #memory: SharedArrayBuffer;
+  readonly #control: Control;
+  readonly #producer: RingProducer;
+  readonly #restart = new Backoff(1000, 60_000);
+  #worker: Worker | undefined;
+  #instanceId: Uint8Array;
+  #deaths = 0;
+  #lastFailure: string | undefined;
+  #shutdown: Promise<void> | undefined;
+
+  /** @throws OptionError for an endpoint, header, instance ID or resource that cannot be used */
+  constructor(options: TransportOptions) {
+    parseEndpoint(options);
+    if (options.instanceId.length !== INSTANCE_ID_BYTES)
+      throw new OptionError(
+        `The instance ID has ${options.instanceId.length} bytes, not ${INSTANCE_ID_BYTES}.`,
+      );
+    if (options.resource.length > RESOURCE_BYTES_MAX)
+      throw new OptionError(`The resource has ${options.resource.length} bytes, over ${RESOURCE_BYTES_MAX}.`);
+    this.#options = options;
+    this.#instanceId = options.instanceId;
+    this.#memory = allocateRing(options.ringBytes);
+    this.#control = new Control(this.#memory);
+    this.#control.words[Word.sampling] = SAMPLING_UNIT;
+    this.#producer = new RingProducer(this.#memory, options.anchorUnixNanos);
+    this.sink = this.#producer;
+    this.#start();
+  }
+
+  /** Upper bound of the head sampling probability that the collector asks for; 1 when it asks for nothing. */
+  samplingProbability(): number {
+    return Atomics.load(this.#control.words, Word.sampling) / SAMPLING_UNIT;
+  }
+
+  stats(): TransportStats {
+    const control = this.#control;
+    return {
+      signals: {
+        traces: this.#signalStats(Signal.traces),
+        metrics: this.#signalStats(Signal.metrics),
+        logs: this.#signalStats(Signal.logs),
+      },
+      level: this.#producer.level(),
+      connected: Atomics.load(control.words, Word.connected) === 1,
+      connections: control.countedThread(ThreadCounter.connections),
+      connectionFailures: control.countedThread(ThreadCounter.connectionFailures),
+      batchesSent: control.countedThread(ThreadCounter.batchesSent),
+      batchesResent: control.countedThread(ThreadCounter.batchesResent),
+      bytesSent: control.countedThread(ThreadCounter.bytesSent),
+      nonsense: control.countedThread(ThreadCounter.nonsense),
+      deaths: this.#deaths,
+      lastFailure: this.#lastFailure,
+    };
+  }
+
+  #signalStats(signal: Signal): SignalStats {
+    const counted = (counter: number): number => this.#control.counted(counter, signal);
+    const delivered = counted(SignalCounter.delivered);
+    const rejected = counted(SignalCounter.rejected);
+    const lost = counted(SignalCounter.lost);
+    const accepted = counted(SignalCounter.accepted);
+    return {
+      accepted,
+      delivered,
+      rejected,
+      lost,
+      pending: accepted - delivered - rejected - lost,
+      dropped: {
+        full: counted(SignalCounter.droppedFull),
+        tooLarge: counted(SignalCounter.droppedTooLarge),
+        closed: counted(SignalCounter.droppedClosed),
+      },
+    };
+  }
+
+  /**
+   * Resolves when everything written before it is settled: true; or when the time is over or the collector cannot be
+   * reached: false. Keeps the process alive meanwhile.
+   */
+  async flush(timeoutMs: number): Promise<boolean> {
+    if (!this.#hasPending()) return true;
+    const deadline = performance.now() + timeoutMs;
+    const number = this.#askFlush();
+    // Waiting for a shared word alone would let the process end.
+    const alive = setTimeout(() => {}, timeoutMs);
+    try {
+      for (
+        let left = timeoutMs;
+        left > 0 && this.#worker !== undefined;
+        left = deadline - performance.now()
+      ) {
+        const { words } = this.#control;
+        const done = Atomics.load(words, Word.flushDone);
+        if (isReached(done, number)) return Atomics.load(words, Word.flushDelivered) === 1;
+        await Atomics.waitAsync(words, Word.flushDone, done, left).value;
+      }
+      return false;
+    } finally {
+      clearTimeout(alive);
+    }
+  }
+
+  /**
+   * The same, blocking the thread: for the handlers of `exit`, where nothing asynchronous runs any more. The transport
+   * thread does not need this one to deliver, not even to load. Returns at once when there is nothing to deliver; when the
+   * collector refuses the connection twice, 100 ms apart, it gives up, however much of the time is left.
+   */
+  flushSync(timeoutMs: number): boolean {
+    if (!this.#hasPending()) return true;
+    if (this.#worker === undefined) return false;
+    const deadline = performance.now() + timeoutMs;
+    const number = this.#askFlush();
+    const { words } = this.#control;
+    for (let left = timeoutMs; left > 0; left = deadline - performance.now()) {
+      const done = Atomics.load(words, Word.flushDone);
+      if (isReached(done, number)) return Atomics.load(words, Word.flushDelivered) === 1;
+      Atomics.wait(words, Word.flushDone, done, left);
+    }
+    return false;
+  }
+
+  /** Refuses further records, flushes, and ends the thread, all within the time. The second call joins the first. */
+  shutdown(timeoutMs: number): Promise<void> {
+    this.#shutdown ??= this.#close(timeoutMs);
+    return this.#shutdown;
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    this.#producer.close();
+    await this.flush(timeoutMs);
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    const { promise: exited, resolve } = Promise.withResolvers<void>();
+    worker.once('exit', () => resolve());
+    worker.postMessage('close');
+    const left = Math.max(TERMINATE_AFTER_MS_MIN, deadline - performance.now());
+    const timer = setTimeout(() => void worker.terminate(), left);
+    await exited;
+    clearTimeout(timer);
+  }
+
+  /** Whether anything lies in the ring or with the thread. The thread is busy before it releases what it took. */
+  #hasPending(): boolean {
+    const { words } = this.#control;
+    const drained = Atomics.load(words, Word.tail) === Atomics.load(words, Word.head);
+    return !drained || Atomics.load(words, Word.busy) === 1;
+  }
+
+  #askFlush(): number {
+    const number = (Atomics.add(this.#control.words, Word.flushAsked, 1) + 1) | 0;
+    this.#control.wakeConsumer();
+    return number;
+  }
+
+  #start(): void {
+    if (this.#shutdown !== undefined) return;
+    try {
+      this.#worker = this.#spawn();
+    } catch (error) {
+      this.#died(String(error));
+    }
+  }
+
+  #spawn(): Worker {
+    const { endpoint, headers, certificate, clientCertificate, clientKey, timeoutMs, protocol } =
+      this.#options;
+    const { resource, tracesLingerMs, logsLingerMs } = this.#options;
+    const workerData: WorkerOptions = {
+      ...{ endpoint, headers, certificate, clientCertificate, clientKey, timeoutMs, protocol },
+      ...{ resource, tracesLingerMs, logsLingerMs },
+      instanceId: this.#instanceId,
+      memory: this.#memory,
+      definitions: this.#producer.definitions(),
+    };
+    // The agent must not start in its own thread: no options of the command line, none of the environment.
+    const { NODE_OPTIONS: _, ...env } = process.env;
+    const worker = new Worker(workerUrl(), {
+      name: 'tricord-transport',
+      workerData,
+      env,
+      execArgv: [],
+      // Nothing of the thread's, such as a warning of the runtime's, may reach the application's output.
+      stdout: true,
+      stderr: true,
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB_MAX, maxYoungGenerationSizeMb: YOUNG_HEAP_MIB_MAX },
+    });
+    let reason = 'it ended by itself';
+    worker.on('message', ({ failure }: WorkerReport) => {
+      this.#lastFailure = failure;
+    });
+    worker.on('error', error => {
+      reason = String(error);
+    });
+    worker.on('exit', () => this.#died(reason));
+    worker.unref();
+    return worker;
+  }
+
+  /** Counts what the thread took with it, and starts another one, under a new instance ID as its sequences start anew. */
+  #died(reason: string): void {
+    this.#worker = undefined;
+    const control = this.#control;
+    for (const signal of Object.values(Signal)) {
+      const counted = (counter: number): number => control.counted(counter, signal);
+      const settled =
+        counted(SignalCounter.delivered) + counted(SignalCounter.rejected) + counted(SignalCounter.lost);
+      control.count(SignalCounter.lost, signal, Math.max(0, counted(SignalCounter.drained) - settled));
+    }
+    Atomics.store(control.words, Word.busy, 0);
+    Atomics.store(control.words, Word.connected, 0);
+    Atomics.notify(control.words, Word.flushDone);
+    if (this.#shutdown !== undefined) return;
+    this.#deaths++;
+    this.#lastFailure = `the transport thread died: ${reason}`;
+    this.#instanceId = randomBytes(INSTANCE_ID_BYTES);
+    setTimeout(() => this.#start(), this.#restart.nextMs()).unref();
+  }
+}
+
+/** Whether the free-running number `done` is at `number` or behind it. */
+const isReached = (done: number, number: number): boolean => ((done - number) | 0) >= 0;
+
+/** The entry beside this file, in the sources as in the build. */
+function workerUrl(): URL {
+  return import.meta.url.endsWith('.ts')
+    ? new URL('./worker.ts', import.meta.url)
+    : new URL('./worker.js', import.meta.url);
+}
