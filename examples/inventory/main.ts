@@ -24,7 +24,8 @@ app.get<{ Params: { sku: string } }>('/stock/:sku', async (request, reply) => {
 
 app.post<{ Body: { sku: string; quantity: number } }>('/reservations', async (request, reply) => {
   const { sku, quantity } = request.body;
-  if (!Number.isInteger(quantity) || quantity < 1) throw new RangeError(`quantity is ${quantity}, expected a positive integer`);
+  if (!Number.isInteger(quantity) || quantity < 1)
+    throw new RangeError(`quantity is ${quantity}, expected a positive integer`);
   const item: Item | undefined = stock.reserve(sku, quantity);
   reservations.inc({ outcome: item === undefined ? 'refused' : 'reserved' });
   if (item === undefined) {

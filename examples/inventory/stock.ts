@@ -23,7 +23,9 @@ const products: readonly (readonly [sku: string, name: string, price: number, av
 
 export function openStock(path: string): Stock {
   const database = new DatabaseSync(path);
-  database.exec('create table if not exists stock (sku text primary key, name text, price real, available integer)');
+  database.exec(
+    'create table if not exists stock (sku text primary key, name text, price real, available integer)',
+  );
   const insert = database.prepare('insert or replace into stock values (?, ?, ?, ?)');
   for (const product of products) insert.run(...product);
   const find = database.prepare('select sku, name, price, available from stock where sku = ?');

@@ -30,7 +30,9 @@ async function askInventory(path: string, init?: RequestInit): Promise<{ status:
 function tenantLabel(request: Request, _response: Response, next: NextFunction): void {
   const tenant = request.get('x-tenant');
   if (tenant === undefined) return next();
-  ObservabilityContext.active().withLabels({ tenant }).run(next);
+  ObservabilityContext.active()
+    .withLabels({ tenant })
+    .run(() => next());
 }
 
 const app = express();

@@ -16,16 +16,21 @@ const stopping = new AbortController();
 process.once('SIGTERM', () => stopping.abort());
 
 async function sendNewsletter(round: number): Promise<void> {
-  await tracer.startActiveSpan('newsletter send', { attributes: { 'newsletter.round': round } }, async span => {
-    const letters = await tracer.startActiveSpan('render', async rendering => {
-      await delay(5);
-      rendering.end();
-      return 3;
-    });
-    span.setAttribute('newsletter.letters', letters);
-    if (round % 10 === 9) span.setStatus({ code: SpanStatusCode.ERROR, message: 'the post office is closed' });
-    span.end();
-  });
+  await tracer.startActiveSpan(
+    'newsletter send',
+    { attributes: { 'newsletter.round': round } },
+    async span => {
+      const letters = await tracer.startActiveSpan('render', async rendering => {
+        await delay(5);
+        rendering.end();
+        return 3;
+      });
+      span.setAttribute('newsletter.letters', letters);
+      if (round % 10 === 9)
+        span.setStatus({ code: SpanStatusCode.ERROR, message: 'the post office is closed' });
+      span.end();
+    },
+  );
 }
 
 for (let round = 0; round < rounds && !stopping.signal.aborted; round++) {

@@ -1,0 +1,170 @@
+// `tricord`: starts the agent and wires its parts; the public API.
+import { randomBytes } from 'node:crypto';
+import { context, diag, logs, metrics, propagation, trace } from '@opentelemetry/api';
+import { processClock } from './context/clock.ts';
+import { ContextManager } from './context/context-manager.ts';
+import { Propagator } from './context/propagator.ts';
+import { detectResource } from './context/resource.ts';
+import { flushAtExit } from './exit.ts';
+import { LoggerProvider } from './log/logger-provider.ts';
+import { MeterProvider } from './metrics/meter-provider.ts';
+import { processProducers } from './metrics/metric-producer.ts';
+import { type Options, readOptions, readPem } from './options.ts';
+import { createSampler } from './trace/sampler.ts';
+import { TracerProvider } from './trace/tracer-provider.ts';
+import type { AttributeList } from './transport/otlp/record.ts';
+import { Writer } from './transport/otlp/writer.ts';
+import { Transport, type TransportStats } from './transport/transport.ts';
+
+export { ObservabilityContext } from './context/observability-context.ts';
+export { OptionError, TricordError } from './errors.ts';
+export {
+  type MetricClock,
+  type MetricProducer,
+  registerMetricProducer,
+  type ScopeMetrics,
+} from './metrics/metric-producer.ts';
+export type { Options } from './options.ts';
+export type {
+  ExemplarRecord,
+  HistogramPoint,
+  MetricRecord,
+  NumberPoint,
+  SummaryPoint,
+} from './transport/otlp/metrics.ts';
+export type { AttributeList } from './transport/otlp/record.ts';
+export type { TransportStats } from './transport/transport.ts';
+
+/** The running agent. */
+export interface Tricord {
+  readonly options: Readonly<Options>;
+  /** What was accepted, delivered and dropped so far, by signal and reason. */
+  stats(): TransportStats;
+  /** Collects metrics and resolves when everything so far is delivered: true; false when that took too long. */
+  flush(): Promise<boolean>;
+  /** Flushes, closes the connection and takes the agent out of the OpenTelemetry API. */
+  shutdown(): Promise<void>;
+}
+
+let running: Tricord | undefined;
+
+/**
+ * Starts the agent and makes it the global OpenTelemetry Tracer-, Meter- and LoggerProvider, context manager and
+ * propagator. A second call gives the agent that is running. Undefined when `OTEL_SDK_DISABLED` turns it off.
+ *
+ * @param given options that take precedence over the environment's; see `docs/options.md`
+ * @throws OptionError for an option given in code, or a certificate or endpoint, that cannot be used
+ */
+export function start(given: Partial<Options> = {}): Tricord | undefined {
+  if (running !== undefined) return running;
+  const { options, warnings } = readOptions(given);
+  for (const warning of warnings) process.emitWarning(warning, 'TricordWarning');
+  if (options.disabled) return undefined;
+  running = new Agent(options);
+  return running;
+}
+
+class Agent implements Tricord {
+  readonly options: Readonly<Options>;
+  readonly #transport: Transport;
+  readonly #meters: MeterProvider;
+  readonly #contexts = new ContextManager();
+  readonly #unwatch: () => void;
+
+  constructor(options: Readonly<Options>) {
+    this.options = options;
+    this.#transport = createTransport(options);
+    this.#meters = createMeterProvider(options, this.#transport);
+    this.#becomeGlobal();
+    if (options.metricsExporter === 'otlp') this.#meters.start();
+    this.#unwatch = flushAtExit(timeoutMs => this.#flushSync(timeoutMs), options.flushTimeout);
+  }
+
+  #becomeGlobal(): void {
+    const { sink } = this.#transport;
+    const { tracesSampler, tracesSamplerArg, propagators, baggageLabels, ...options } = this.options;
+    const attributes = {
+      attributes: options.attributeCountLimit,
+      valueLength: options.attributeValueLengthLimit,
+    };
+    const spanLimits = { ...attributes, events: options.eventCountLimit, links: options.linkCountLimit };
+    context.setGlobalContextManager(this.#contexts.enable());
+    const carries = {
+      traceContext: propagators.includes('tracecontext'),
+      baggage: propagators.includes('baggage'),
+    };
+    propagation.setGlobalPropagator(new Propagator({ ...carries, labels: baggageLabels }));
+    if (options.tracesExporter === 'otlp') {
+      const sampler = createSampler(tracesSampler, tracesSamplerArg);
+      trace.setGlobalTracerProvider(new TracerProvider({ sink, sampler, limits: spanLimits }));
+    }
+    if (options.metricsExporter === 'otlp') metrics.setGlobalMeterProvider(this.#meters);
+    if (options.logsExporter === 'otlp')
+      logs.setGlobalLoggerProvider(new LoggerProvider({ sink, limits: attributes }));
+  }
+
+  stats(): TransportStats {
+    return this.#transport.stats();
+  }
+
+  async flush(): Promise<boolean> {
+    await this.#meters.forceFlush();
+    return this.#transport.flush(this.options.flushTimeout);
+  }
+
+  /** What the exit of the process waits for. */
+  #flushSync(timeoutMs: number): void {
+    if (this.options.metricsExporter === 'otlp') this.#meters.collectSync();
+    this.#transport.flushSync(timeoutMs);
+  }
+
+  async shutdown(): Promise<void> {
+    if (running !== this) return;
+    running = undefined;
+    this.#unwatch();
+    for (const api of [trace, metrics, logs, propagation, context]) api.disable();
+    await this.#meters.shutdown();
+    await this.#transport.shutdown(this.options.flushTimeout);
+    diag.debug('tricord has shut down');
+  }
+}
+
+function createTransport(options: Readonly<Options>): Transport {
+  const { endpoint, protocol, headers } = options;
+  return new Transport({
+    ...{ endpoint, protocol, headers },
+    certificate: readPem('certificate', options.certificate),
+    clientCertificate: readPem('clientCertificate', options.clientCertificate),
+    clientKey: readPem('clientKey', options.clientKey),
+    timeoutMs: options.timeout,
+    instanceId: randomBytes(16),
+    resource: encodeResource(
+      detectResource({ serviceName: options.serviceName, attributes: options.resourceAttributes }),
+    ),
+    anchorUnixNanos: processClock.anchorUnixNanos,
+    ringBytes: options.ringBytes,
+    tracesLingerMs: options.tracesLinger,
+    logsLingerMs: options.logsLinger,
+  });
+}
+
+function createMeterProvider(options: Readonly<Options>, { sink }: Transport): MeterProvider {
+  const { cardinalityLimit, exemplarFilter, histogramAggregation } = options;
+  return new MeterProvider({
+    ...{ sink, cardinalityLimit, exemplarFilter, histogramAggregation },
+    labels: options.metricLabels,
+    interval: options.metricExportInterval,
+    producers: processProducers,
+  });
+}
+
+const RESOURCE_BYTES_START = 4096;
+
+/** The message `opentelemetry.proto.resource.v1.Resource`; the transport bounds its size. */
+function encodeResource(resource: AttributeList): Uint8Array {
+  for (let size = RESOURCE_BYTES_START; ; size *= 2) {
+    const writer = new Writer(new Uint8Array(size));
+    writer.attributes(1, resource);
+    if (!writer.overflowed) return writer.bytes.subarray(0, writer.pos);
+  }
+}
