@@ -1,0 +1,84 @@
+// Reads the attributes of a server span from a request: URL, who asked, which server was meant.
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { Span, TextMapGetter } from '@opentelemetry/api';
+import {
+  defaultPort,
+  Http,
+  knownMethod,
+  redactQuery,
+  setMethod,
+  splitAuthority,
+} from './http-conventions.ts';
+
+/** How propagators read the headers of a request. */
+export const headerGetter: TextMapGetter<IncomingHttpHeaders> = {
+  keys: carrier => Object.keys(carrier),
+  get: (carrier, key) => carrier[key],
+};
+
+/** `https` or `http`, as the client saw it: by the proxy's word, or by the connection. */
+export function schemeOf(request: IncomingMessage): 'http' | 'https' {
+  const proto = first(request.headers['x-forwarded-proto']) ?? forwarded(request.headers, 'proto');
+  if (proto === 'http' || proto === 'https') return proto;
+  return (request.socket as { encrypted?: boolean } | null)?.encrypted === true ? 'https' : 'http';
+}
+
+/** Sets what is known when the request has arrived (semantic conventions, "HTTP server span"). */
+export function describeServerRequest(span: Span, request: IncomingMessage, scheme: string): void {
+  const { headers, socket, method } = request;
+  setMethod(span, knownMethod(method), method);
+  span.setAttribute(Http.scheme, scheme);
+  setTarget(span, request.url ?? '/');
+  setServer(span, headers, scheme);
+  const peer = socket.remoteAddress;
+  const client = forwarded(headers, 'for') ?? first(headers['x-forwarded-for']) ?? peer;
+  if (client !== undefined) span.setAttribute(Http.clientAddress, client);
+  if (peer !== undefined) {
+    span.setAttribute(Http.peerAddress, peer);
+    if (socket.remotePort !== undefined) span.setAttribute(Http.peerPort, socket.remotePort);
+  }
+  span.setAttribute(Http.protocolVersion, request.httpVersion);
+  const agent = headers['user-agent'];
+  if (agent !== undefined) span.setAttribute(Http.userAgent, agent);
+}
+
+/** Path and query of the request target, which is a URL when the client took us for its proxy. */
+function setTarget(span: Span, target: string): void {
+  const path = target[0] === '/' ? target : target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '');
+  const query = path.indexOf('?');
+  span.setAttribute(Http.path, query < 0 ? path || '/' : path.slice(0, query) || '/');
+  if (query >= 0) span.setAttribute(Http.query, redactQuery(path.slice(query + 1)));
+}
+
+function setServer(span: Span, headers: IncomingHttpHeaders, scheme: string): void {
+  const authority = forwarded(headers, 'host') ?? first(headers['x-forwarded-host']) ?? headers.host;
+  if (authority === undefined || authority === '') return;
+  const { host, port } = splitAuthority(authority);
+  span.setAttribute(Http.serverAddress, host);
+  span.setAttribute(Http.serverPort, port ?? defaultPort(scheme));
+}
+
+/** The first of a list separated by commas: the end that is nearest to the client. */
+function first(value: string | string[] | undefined): string | undefined {
+  if (value === undefined) return undefined;
+  const text = typeof value === 'string' ? value : (value[0] ?? '');
+  const comma = text.indexOf(',');
+  const item = (comma < 0 ? text : text.slice(0, comma)).trim();
+  return item === '' ? undefined : item;
+}
+
+/** A parameter of the first element of `Forwarded` (RFC 7239); addresses without brackets and port. */
+function forwarded(headers: IncomingHttpHeaders, name: 'for' | 'host' | 'proto'): string | undefined {
+  const element = first(headers.forwarded);
+  if (element === undefined) return undefined;
+  for (const pair of element.split(';')) {
+    const equals = pair.indexOf('=');
+    if (pair.slice(0, equals).trim().toLowerCase() !== name) continue;
+    const value = pair
+      .slice(equals + 1)
+      .trim()
+      .replace(/^"(.*)"$/, '$1');
+    return name === 'for' ? splitAuthority(value).host : value;
+  }
+  return undefined;
+}

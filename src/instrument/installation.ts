@@ -1,0 +1,55 @@
+// Every instrumentation by its name, and which of them are asked for.
+import { instrumentExpress } from './express.ts';
+import { instrumentFastify } from './fastify.ts';
+import { reportFault } from './fault.ts';
+import { instrumentHttpClient } from './http-client.ts';
+import { instrumentHttpServer } from './http-server.ts';
+import { onPackageLoad } from './module-hooks.ts';
+import { instrumentLoadedPino } from './pino.ts';
+import { instrumentPromClient } from './prom-client.ts';
+import { startRuntimeMetrics } from './runtime-metrics.ts';
+import { instrumentUndici } from './undici.ts';
+
+const instrumentations: ReadonlyMap<string, () => void> = new Map([
+  ['http-server', instrumentHttpServer],
+  ['http-client', instrumentHttpClient],
+  ['undici', instrumentUndici],
+  ['express', instrumentExpress],
+  ['fastify', instrumentFastify],
+  ['pino', instrumentLoadedPino],
+  ['prom-client', () => onPackageLoad('prom-client', instrumentPromClient)],
+  ['runtime-metrics', () => void startRuntimeMetrics()],
+]);
+
+/**
+ * Installs what the list names, once the global providers are set. Items count from left to right: `all`, `none`, a name,
+ * or a name with a minus sign, which takes it out again; a list that begins with a minus sign begins with all. One that
+ * fails, and a name that is not known, is told on stderr; the others are installed.
+ */
+export function installInstrumentations(list: readonly string[]): void {
+  for (const name of selected(list)) {
+    try {
+      instrumentations.get(name)!();
+    } catch (error) {
+      reportFault(`the instrumentation ${name}`, error);
+    }
+  }
+}
+
+function selected(list: readonly string[]): ReadonlySet<string> {
+  const names = new Set(list[0]?.startsWith('-') ? instrumentations.keys() : []);
+  for (const item of list) {
+    const name = item.replace(/^-/, '');
+    if (item === 'none') names.clear();
+    else if (item === 'all') for (const each of instrumentations.keys()) names.add(each);
+    else if (!instrumentations.has(name)) reportUnknown(item);
+    else if (item === name) names.add(name);
+    else names.delete(name);
+  }
+  return names;
+}
+
+function reportUnknown(item: string): void {
+  const known = [...instrumentations.keys()].join(', ');
+  reportFault(`TRICORD_INSTRUMENTATIONS: "${item}"`, `there are all, none, ${known}`);
+}
