@@ -9,6 +9,8 @@ import { Writer } from './writer.ts';
 
 const SLACK_BYTES = 64;
 const FIELDS_MAX = 32;
+/** Thrown to give up on a window that is too small: there will be a larger one. */
+const WINDOW_FULL = new Error('the window is full');
 /** Plain or URL-safe, with or without padding. */
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
 
@@ -53,12 +55,13 @@ class Transcoder {
     this.#writer = writer;
   }
 
+  /** Writes the request; the writer tells whether it found room. */
   request(type: MessageType): void {
     try {
       this.#fields(type);
-      if (!this.#writer.overflowed && this.#scanner.peek() !== Token.end)
-        this.#scanner.fault('more after the end');
+      if (this.#scanner.peek() !== Token.end) this.#scanner.fault('more after the end');
     } catch (error) {
+      if (error === WINDOW_FULL) return;
       if (!(error instanceof WireError)) throw error;
       throw new WireError(error.reason, error.offset, this.#place(), { cause: error });
     }
@@ -71,12 +74,12 @@ class Transcoder {
     return shortened(steps.join(''));
   }
 
-  /** The fields of a message, from an object. Gives up early when the window is too small: the caller will come back. */
+  /** The fields of a message, from an object. */
   #fields(type: MessageType): void {
     const scanner = this.#scanner;
     const base = ++this.#level * FIELDS_MAX;
     let seen = 0;
-    for (let more = scanner.openObject(); more && !this.#writer.overflowed; more = scanner.nextInObject()) {
+    for (let more = scanner.openObject(); more; more = scanner.nextInObject()) {
       const field = type.byName.get(scanner.key());
       if (field === undefined) {
         scanner.skip();
@@ -87,6 +90,7 @@ class Transcoder {
       seen |= 1 << field.number;
       this.#starts[base + field.number] = this.#writer.pos;
       this.#field(field);
+      if (this.#writer.overflowed) throw WINDOW_FULL;
       this.#ends[base + field.number] = this.#writer.pos;
       this.#path.pop();
     }
@@ -119,9 +123,10 @@ class Transcoder {
   #elements(element: () => void): void {
     const scanner = this.#scanner;
     let index = 0;
-    for (let more = scanner.openArray(); more && !this.#writer.overflowed; more = scanner.nextInArray()) {
+    for (let more = scanner.openArray(); more; more = scanner.nextInArray()) {
       this.#path.push(index++);
       element();
+      if (this.#writer.overflowed) throw WINDOW_FULL;
       this.#path.pop();
     }
   }
