@@ -56,6 +56,8 @@ export interface Option<T> {
   readonly parse: (text: string) => T;
   /** Whether a value given in code is acceptable. */
   readonly accepts: (value: unknown) => boolean;
+  /** Its value is never shown. */
+  readonly secret?: boolean;
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string';
@@ -178,7 +180,10 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
     'grpc',
     'gRPC (the stream, or plain OTLP where the collector does not know it), or OTLP/HTTP.',
   ),
-  headers: pairs('OTEL_EXPORTER_OTLP_HEADERS', 'Headers of every call to the collector.'),
+  headers: {
+    ...pairs('OTEL_EXPORTER_OTLP_HEADERS', 'Headers of every call to the collector.'),
+    secret: true,
+  },
   certificate: text('OTEL_EXPORTER_OTLP_CERTIFICATE', '', 'Certificate authority to trust, PEM.', 'file'),
   clientCertificate: text('OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE', '', 'Client certificate, PEM.', 'file'),
   clientKey: text('OTEL_EXPORTER_OTLP_CLIENT_KEY', '', 'Key of the client certificate, PEM.', 'file'),
@@ -321,14 +326,16 @@ export function readOptions(given: Partial<Options> = {}, env: NodeJS.ProcessEnv
     const value = given[name];
     if (value !== undefined) {
       if (option.accepts(value)) return value;
-      throw new OptionError(`Option "${name}" is ${printable(value)}; it takes ${option.shape}.`);
+      const shown = option.secret ? '(not shown)' : printable(value);
+      throw new OptionError(`Option "${name}" is ${shown}; it takes ${option.shape}.`);
     }
     const variable = env[option.env];
     if (variable === undefined || variable === '') return option.default;
     try {
       return option.parse(variable);
     } catch (error) {
-      warnings.push(`${option.env}=${printable(variable)} is ignored: it takes ${(error as Error).message}.`);
+      const shown = option.secret ? '(not shown)' : printable(variable);
+      warnings.push(`${option.env}=${shown} is ignored: it takes ${(error as Error).message}.`);
       return option.default;
     }
   };

@@ -1,0 +1,111 @@
+// Options: where they come from, what is refused, and that the reference page is generated from the table.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { OptionError } from '../src/errors.ts';
+import { limits } from '../src/limits.ts';
+import { optionTable, readOptions, readPem } from '../src/options.ts';
+import { root } from './source-tree.ts';
+
+describe('an option', () => {
+  it('comes from code before the environment before its default', () => {
+    const env = { OTEL_SERVICE_NAME: 'from-env', OTEL_METRIC_EXPORT_INTERVAL: '500' };
+    const { options, warnings } = readOptions({ serviceName: 'from-code' }, env);
+    assert.equal(options.serviceName, 'from-code');
+    assert.equal(options.metricExportInterval, 500);
+    assert.equal(options.endpoint, 'http://127.0.0.1:4317');
+    assert.deepEqual(warnings, []);
+  });
+
+  it('counts as unset when its variable is empty', () => {
+    assert.equal(
+      readOptions({}, { OTEL_EXPORTER_OTLP_ENDPOINT: '' }).options.endpoint,
+      optionTable.endpoint.default,
+    );
+  });
+
+  it('is read by its kind', () => {
+    const { options } = readOptions(
+      {},
+      {
+        OTEL_SDK_DISABLED: 'TRUE',
+        OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=prod, team=a%2Cb',
+        TRICORD_METRIC_LABELS: 'tenant, job,',
+        OTEL_TRACES_SAMPLER_ARG: '0.25',
+        OTEL_TRACES_SAMPLER: 'traceidratio',
+      },
+    );
+    assert.equal(options.disabled, true);
+    assert.deepEqual(options.resourceAttributes, { 'deployment.environment.name': 'prod', team: 'a,b' });
+    assert.deepEqual(options.metricLabels, ['tenant', 'job']);
+    assert.equal(options.tracesSamplerArg, 0.25);
+    assert.equal(options.tracesSampler, 'traceidratio');
+  });
+});
+
+describe('a variable that cannot be used', () => {
+  it('is reported with what would be right, and its default is in force', () => {
+    const wrong: readonly (readonly [string, string, RegExp])[] = [
+      ['OTEL_SDK_DISABLED', 'yes', /OTEL_SDK_DISABLED="yes" is ignored: it takes true or false/],
+      ['OTEL_METRIC_EXPORT_INTERVAL', '9', /it takes a whole number \(ms, 10 to 3600000\)/],
+      ['OTEL_METRIC_EXPORT_INTERVAL', '3600001', /3600000/],
+      ['OTEL_METRIC_EXPORT_INTERVAL', 'soon', /whole number/],
+      ['OTEL_TRACES_SAMPLER_ARG', '1.1', /a number \(probability, 0 to 1\)/],
+      ['OTEL_EXPORTER_OTLP_PROTOCOL', 'carrier-pigeon', /one of grpc, http\/protobuf/],
+      [
+        'OTEL_EXPORTER_OTLP_HEADERS',
+        'secret-without-name',
+        /\(not shown\) is ignored: it takes key=value pairs/,
+      ],
+      ['OTEL_EXPORTER_OTLP_HEADERS', 'a=%', /OTEL_EXPORTER_OTLP_HEADERS/],
+      ['TRICORD_RING_BITES', '1', /there is no such variable. Did you mean TRICORD_RING_BYTES\?/],
+    ];
+    for (const [name, value, message] of wrong) {
+      const { options, warnings } = readOptions({}, { [name]: value });
+      assert.equal(warnings.length, 1, name);
+      assert.match(warnings[0]!, message);
+      assert.deepEqual(options, readOptions({}, {}).options);
+    }
+  });
+
+  it('is told apart from the bounds themselves', () => {
+    const read = (value: number): { warnings: readonly string[] } =>
+      readOptions({}, { TRICORD_RING_BYTES: String(value) });
+    assert.deepEqual(read(limits.ring_bytes_min).warnings, []);
+    assert.deepEqual(read(limits.ring_bytes_max).warnings, []);
+    assert.equal(read(limits.ring_bytes_min - 1).warnings.length, 1);
+    assert.equal(read(limits.ring_bytes_max + 1).warnings.length, 1);
+  });
+});
+
+describe('an option in code that cannot be used', () => {
+  it('throws and names the option, or the nearest one', () => {
+    const misspelled = { serviceNam: 'shop' } as never;
+    assert.throws(() => readOptions(misspelled, {}), {
+      name: 'TricordError',
+      code: 'TRICORD_OPTION',
+      message: /Unknown option "serviceNam". Did you mean "serviceName"\?/,
+    });
+    assert.throws(() => readOptions({ ringBytes: 1 }, {}), OptionError);
+    assert.throws(
+      () => readOptions({ protocol: 'smoke' as never }, {}),
+      /Option "protocol" is "smoke"; it takes grpc, http\/protobuf/,
+    );
+    assert.throws(
+      () => readPem('certificate', '/nowhere/ca.pem'),
+      /OTEL_EXPORTER_OTLP_CERTIFICATE: cannot read "\/nowhere\/ca.pem"/,
+    );
+  });
+});
+
+describe('the reference page', () => {
+  it('is generated from the table', () => {
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      [join(root, 'scripts/options-page.ts'), '--check'],
+      { encoding: 'utf8' },
+    );
+    assert.equal(status, 0, stderr);
+  });
+});
