@@ -42,7 +42,7 @@ const table: readonly { readonly from: RegExp; readonly may: RegExp }[] = [
   },
   {
     from: /^collector\/exporters\/store\//,
-    may: /^collector\/(exporters\/|store\/|component\.ts$)|^tricord\/otlp$|^node:|^[@a-z]/,
+    may: /^collector\/(exporters\/|store\/|(component|factory|config\/values)\.ts$)|^tricord\/otlp$|^node:|^[@a-z]/,
   },
   {
     from: /^collector\/receivers\//,

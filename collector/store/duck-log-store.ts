@@ -14,6 +14,12 @@ const metadataColumns: ReadonlyMap<string, string> = new Map([
   ['severity_number', "CASE WHEN severity_number = 0 THEN '' ELSE severity_number::VARCHAR END"],
 ]);
 
+/** A resource and scope that log: streams with the same labels differ in their metadata. */
+interface Stream {
+  readonly labels: Labels;
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
 export class DuckLogStore implements LogStore {
   readonly #source: Source;
 
@@ -34,20 +40,28 @@ export class DuckLogStore implements LogStore {
     matchers: readonly Matcher[],
     range: TimeRange,
     options: SelectOptions | undefined,
-  ): Promise<Map<bigint, Labels>> {
+  ): Promise<Map<bigint, Stream>> {
     const parameters = new Parameters();
     const rows = await this.#source.database.rows(
-      `SELECT id, any_value(labels) FROM ${snapshot.table('streams', range)}
+      `SELECT id, any_value(labels), any_value(metadata) FROM ${snapshot.table('streams', range)}
        WHERE ${matching('labels', matchers, parameters)} GROUP BY id`,
       parameters,
       options?.signal,
     );
-    return new Map(rows.map(([id, labels]) => [id as bigint, labelsFrom(labels)]));
+    return new Map(
+      rows.map(([id, labels, metadata]) => [
+        id as bigint,
+        {
+          labels: labelsFrom(labels),
+          metadata: new Map(Object.entries<string>(JSON.parse(metadata as string))),
+        },
+      ]),
+    );
   }
 
   async #entries(
     snapshot: Snapshot,
-    streams: ReadonlyMap<bigint, Labels>,
+    streams: ReadonlyMap<bigint, Stream>,
     query: LogSelection,
     range: TimeRange,
     options: SelectOptions | undefined,
@@ -59,17 +73,20 @@ export class DuckLogStore implements LogStore {
        FROM ${snapshot.table('logs', range)}
        WHERE ${withinNanos('time', range, parameters)}
          AND stream IN (SELECT unnest(${parameters.integers([...streams.keys()])}))
-         ${narrowing(query, parameters)}
+         ${narrowing(query, streams, parameters)}
        ORDER BY time ${order}, ordinal ${order} LIMIT ${Math.max(0, Math.floor(query.limit))}`,
       parameters,
       options?.signal,
     );
-    return rows.map(([time, stream, line, ...rest]) => ({
-      time: time as bigint,
-      line: line as string,
-      stream: streams.get(stream as bigint)!,
-      metadata: metadataFrom(rest),
-    }));
+    return rows.map(([time, id, line, ...rest]) => {
+      const stream = streams.get(id as bigint)!;
+      return {
+        time: time as bigint,
+        line: line as string,
+        stream: stream.labels,
+        metadata: metadataFrom(stream, rest),
+      };
+    });
   }
 
   async streams(
@@ -82,11 +99,10 @@ export class DuckLogStore implements LogStore {
     const parameters = new Parameters();
     const rows = await this.#source.read(snapshot =>
       database.rows(
-        `SELECT any_value(labels) FROM ${snapshot.table('streams', range)}
+        `SELECT DISTINCT labels FROM ${snapshot.table('streams', range)}
          WHERE (${matchingAny('labels', matches, parameters)})
            AND id IN (SELECT stream FROM ${snapshot.table('logs', range)}
-                      WHERE ${withinNanos('time', range, parameters)})
-         GROUP BY id`,
+                      WHERE ${withinNanos('time', range, parameters)})`,
         parameters,
         options?.signal,
       ),
@@ -96,18 +112,28 @@ export class DuckLogStore implements LogStore {
 }
 
 /** The pre-filters of a selection as further conditions. */
-function narrowing(query: LogSelection, parameters: Parameters): string {
+function narrowing(
+  query: LogSelection,
+  streams: ReadonlyMap<bigint, Stream>,
+  parameters: Parameters,
+): string {
   const conditions = (query.lineContains ?? []).map(text => `contains(line, ${parameters.text(text)})`);
   for (const [name, value] of query.metadata ?? []) {
-    const actual =
-      metadataColumns.get(name) ??
-      `coalesce(json_extract_string(metadata, ${parameters.text(jsonPointer(name))}), '')`;
-    conditions.push(`${actual} = ${parameters.text(value)}`);
+    const column = metadataColumns.get(name);
+    const wanted = parameters.text(value);
+    if (column !== undefined) {
+      conditions.push(`${column} = ${wanted}`);
+      continue;
+    }
+    const inherited = [...streams].filter(([, stream]) => (stream.metadata.get(name) ?? '') === value);
+    const ids = parameters.integers(inherited.map(([id]) => id));
+    const own = `json_extract_string(metadata, ${parameters.text(jsonPointer(name))})`;
+    conditions.push(`(${own} = ${wanted} OR (${own} IS NULL AND stream IN (SELECT unnest(${ids}))))`);
   }
   return conditions.map(condition => `AND ${condition}`).join(' ');
 }
 
-function metadataFrom(columns: readonly unknown[]): Labels {
+function metadataFrom(stream: Stream, columns: readonly unknown[]): Labels {
   const [severityText, severityNumber, traceId, spanId, metadata] = columns as [
     string,
     number,
@@ -115,7 +141,8 @@ function metadataFrom(columns: readonly unknown[]): Labels {
     string,
     string,
   ];
-  const labels = new Map<string, string>(Object.entries(JSON.parse(metadata)));
+  const labels = new Map(stream.metadata);
+  for (const [name, value] of Object.entries<string>(JSON.parse(metadata))) labels.set(name, value);
   if (severityText !== '') labels.set('severity_text', severityText);
   if (severityNumber !== 0) labels.set('severity_number', String(severityNumber));
   if (traceId !== '') labels.set('trace_id', traceId);

@@ -45,6 +45,14 @@ export interface StoreStats {
   readonly strayFiles: number;
 }
 
+/** No room now: it comes back when rows have gone to disk. */
+export class StoreFullError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'StoreFullError';
+  }
+}
+
 type Counters = { -readonly [Name in keyof StoreStats]: StoreStats[Name] };
 
 /** So many times the flush threshold fit into memory while the disk refuses; then appending refuses as well. */
@@ -135,7 +143,7 @@ export class DuckStore implements Store {
 
   /**
    * Adds the rows of consecutive batches, the last of them at `position`. Queries see all of them when this resolves,
-   * and none when it rejects: the memory or the disk is full, and the same call may be made again later.
+   * and none when it rejects. After a {@link StoreFullError} the same call may be made again later.
    */
   append(batches: readonly RowBatch[], position: Position): Promise<void> {
     return this.#appending.run(async () => {
@@ -143,9 +151,17 @@ export class DuckStore implements Store {
       const overfull = (generation: Generation, times: number): boolean =>
         generation.rows >= rows * times || generation.bytes >= bytes * times;
       if (overfull(this.#current, BACKLOG)) {
-        throw new Error('the store has as many rows in memory as it may, and the disk does not take them');
+        throw new StoreFullError(
+          'the store has as many rows in memory as it may, and they are not on disk yet',
+        );
       }
-      await this.#current.append(batches, position);
+      try {
+        await this.#current.append(batches, position);
+      } catch (error) {
+        if (!(error as Error).message.startsWith('Out of Memory')) throw error;
+        this.#flushInBackground();
+        throw new StoreFullError(`the store's memory is full: ${(error as Error).message}`, { cause: error });
+      }
       if (overfull(this.#current, 1)) this.#flushInBackground();
     });
   }

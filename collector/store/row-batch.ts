@@ -21,6 +21,8 @@ export interface Row {
 /** Collects the rows of one batch, so that a batch that fails half-way leaves nothing behind. */
 export class RowBatch {
   readonly rows: Row[] = [];
+  /** Items that become no rows, by reason. */
+  readonly dropped: Map<string, number> = new Map();
   /** When the batch arrived. Milliseconds since the Unix epoch. */
   readonly arrived: number;
 
@@ -30,5 +32,9 @@ export class RowBatch {
 
   add(table: TableName, time: number, cells: readonly Cell[], entry: Entry): void {
     this.rows.push({ table, time, cells, entry });
+  }
+
+  drop(reason: string, items: number): void {
+    this.dropped.set(reason, (this.dropped.get(reason) ?? 0) + items);
   }
 }

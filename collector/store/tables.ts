@@ -83,7 +83,12 @@ export const tables = {
     rowGroup: ROW_GROUP,
   },
   streams: {
-    columns: { id: 'BIGINT', labels: 'MAP(VARCHAR, VARCHAR)' },
+    columns: {
+      id: 'BIGINT',
+      labels: 'MAP(VARCHAR, VARCHAR)',
+      /** A JSON object of strings: structured metadata that all records of the resource and scope have. */
+      metadata: 'VARCHAR',
+    },
     order: 'id',
     dictionary: true,
     rowGroup: ROW_GROUP,
