@@ -6,6 +6,7 @@ import { MemberTable } from './member-table.ts';
 
 export const QUOTE = 0x22;
 const COMMA = 0x2c;
+const PLUS = 0x2b;
 const MINUS = 0x2d;
 const DOT = 0x2e;
 const ZERO = 0x30;
@@ -21,6 +22,7 @@ const DEPTH_MAX = 32;
 const INITIAL_BYTES = 16 * 1024;
 /** Digits that surely stay below 2^53. */
 const SAFE_DIGITS = 15;
+const POWERS_OF_10 = Array.from({ length: SAFE_DIGITS + 1 }, (_, i) => 10 ** i);
 
 const ESCAPES = new Uint8Array(128);
 for (const [letter, character] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't\t'])
@@ -321,39 +323,45 @@ export class JsonScanner {
     const source = this.#source;
     const start = this.pos;
     const negative = source[start] === MINUS;
-    if (negative) this.pos++;
-    const first = this.pos;
-    let value = 0;
-    let byte = this.peek();
-    while (byte >= ZERO && byte <= NINE) {
-      value = value * 10 + (byte - ZERO);
-      this.pos++;
-      byte = this.peek();
+    const first = negative ? start + 1 : start;
+    const whole = this.#digits(first, 0);
+    let digits = this.pos - first;
+    let value = whole;
+    if (digits > 1 && source[first] === ZERO) throw MALFORMED;
+    if (this.peek() === DOT) {
+      const point = this.pos;
+      value = this.#digits(point + 1, whole);
+      const decimals = this.pos - point - 1;
+      digits += decimals;
+      // Both are exact, so that the quotient is the double nearest to the text.
+      if (digits <= SAFE_DIGITS) value /= POWERS_OF_10[decimals]!;
     }
-    const digits = this.pos - first;
-    if (digits === 0 || (digits > 1 && source[first] === ZERO)) throw MALFORMED;
-    if (byte !== DOT && (byte | 0x20) !== 0x65 && digits <= SAFE_DIGITS) return negative ? -value : value;
-    if (byte === DOT) {
-      this.pos++;
-      this.#digits();
-    }
-    if ((this.peek() | 0x20) === 0x65) {
-      this.pos++;
-      if (this.peek() === MINUS || this.peek() === 0x2b) this.pos++;
-      this.#digits();
-    }
-    return Number(this.text(start, this.pos));
+    const exponent = (this.peek() | 0x20) === 0x65;
+    if (exponent) this.#exponent();
+    if (exponent || digits > SAFE_DIGITS) return Number(this.text(start, this.pos));
+    return negative ? -value : value;
   }
 
-  /** One digit and more. */
-  #digits(): void {
-    const start = this.pos;
-    let byte = this.peek();
-    while (byte >= ZERO && byte <= NINE) {
-      this.pos++;
-      byte = this.peek();
+  #exponent(): void {
+    this.pos++;
+    const sign = this.peek();
+    this.#digits(sign === MINUS || sign === PLUS ? this.pos + 1 : this.pos, 0);
+  }
+
+  /** One digit and more from `at` on, appended to `value`. */
+  #digits(at: number, value: number): number {
+    const source = this.#source;
+    const end = this.#end;
+    let pos = at;
+    while (pos < end) {
+      const byte = source[pos]!;
+      if (byte < ZERO || byte > NINE) break;
+      value = value * 10 + (byte - ZERO);
+      pos++;
     }
-    if (this.pos === start) throw MALFORMED;
+    if (pos === at) throw MALFORMED;
+    this.pos = pos;
+    return value;
   }
 }
 

@@ -55,6 +55,11 @@ export class Writer {
     if (!this.#fits(10)) return;
     const { bytes } = this;
     let { pos } = this;
+    if (value < 0x80) {
+      bytes[pos] = value;
+      this.pos = pos + 1;
+      return;
+    }
     while (value >= TWO_32) {
       bytes[pos++] = (value % 128) | 0x80;
       value = Math.floor(value / 128);
@@ -69,7 +74,9 @@ export class Writer {
   }
 
   tag(field: number, wireType: number): void {
-    this.varint(field * 8 + wireType);
+    const tag = field * 8 + wireType;
+    if (tag < 0x80 && this.pos < this.end) this.bytes[this.pos++] = tag;
+    else this.varint(tag);
   }
 
   /** `uint32`, `enum` or any non-negative integer field. */
@@ -232,6 +239,12 @@ export class Writer {
 
   /** Starts a length-delimited field; give the returned mark to {@link close}. */
   message(field: number): number {
+    const { pos } = this;
+    if (field < 16 && pos + 2 <= this.end) {
+      this.bytes[pos] = field * 8 + WireType.len;
+      this.pos = pos + 2;
+      return pos + 2;
+    }
     this.tag(field, WireType.len);
     return this.open();
   }
