@@ -1,6 +1,7 @@
 // The JSON tokens of RFC 8259, read in place: no object is built, so memory stays that of the text.
 import { JSON_NUMBER } from './json-number.ts';
 import { WireError } from './reader.ts';
+import { textOf } from './string-cache.ts';
 import { isUtf8 } from './utf8.ts';
 
 /** Objects and arrays within each other. OTLP's own messages with 100 nested values need 411. */
@@ -137,7 +138,7 @@ export class JsonScanner {
 
   /** The text of the last string read. A lone surrogate escape stays one. */
   string(): string {
-    if (!this.escaped) return this.#text.toString('utf8', this.stringStart, this.stringEnd);
+    if (!this.escaped) return textOf(this.bytes, this.#text, this.stringStart, this.stringEnd);
     try {
       return JSON.parse(this.#text.toString('utf8', this.stringStart - 1, this.stringEnd + 1)) as string;
     } catch {

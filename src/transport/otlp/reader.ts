@@ -1,4 +1,5 @@
 // The bounds-checked protobuf reader: primitives over one window of bytes, nothing allocated before it is known to be there.
+import { textOf } from './string-cache.ts';
 import { WireType } from './writer.ts';
 
 const VARINT_BYTES_MAX = 10;
@@ -175,7 +176,7 @@ export class Reader {
   string(): string {
     const length = this.length();
     this.pos += length;
-    return this.#text.toString('utf8', this.pos - length, this.pos);
+    return textOf(this.bytes, this.#text, this.pos - length, this.pos);
   }
 
   /** Steps over the value of the field whose tag was read last. */

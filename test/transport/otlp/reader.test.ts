@@ -122,6 +122,30 @@ describe('Reader', () => {
     fails(() => new Reader(bytes, 2, 5).skip(10), /where fewer/, 2);
   });
 
+  it('tells apart strings that are alike at both ends and in the middle', () => {
+    const texts = [
+      'abXdefghij',
+      'abYdefghij',
+      'aéXdefghj',
+      'ab',
+      'ba',
+      'a\u0000',
+      'x'.repeat(32),
+      'x'.repeat(33),
+    ];
+    for (let round = 0; round < 2; round++)
+      for (const text of texts) {
+        const encoded = wire.len(1, text).subarray(1);
+        assert.equal(reader(encoded).string(), text);
+        assert.equal(
+          reader([encoded.length - 1], new Uint8Array(encoded.length - 1).fill(0xff))
+            .string()
+            .at(0),
+          '\ufffd',
+        );
+      }
+  });
+
   it('reads bytes that are themselves a view', () => {
     const memory = wire.bytes([1, 1, 1], wire.double(1, 2.5), wire.len(2, 'é'));
     const r = new Reader(memory.subarray(3));
