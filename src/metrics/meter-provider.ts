@@ -168,8 +168,10 @@ export class MeterProvider implements OtelMeterProvider {
   }
 
   #prepare(round: ObservationRound): Promise<void>[] {
-    const calls = [...this.#producers].map(producer => round.call(() => producer.prepare?.()));
-    return calls.filter(call => call !== undefined);
+    return ObservabilityContext.root.run(() => {
+      const calls = [...this.#producers].map(producer => round.call(() => producer.prepare?.()));
+      return calls.filter(call => call !== undefined);
+    });
   }
 
   /** Resolves when all have settled, or time is up: what is late then counts as failed. */
