@@ -47,6 +47,17 @@ export interface Component {
 }
 
 /**
+ * Changes batches between the queue and an exporter. Its work is done again when a batch is exported again, so it keeps
+ * no state that depends on how often it sees one.
+ */
+export interface Processor {
+  /** What it reads of a batch: nothing inside it; IDs, status, times and a few attributes; everything. */
+  readonly needs: 'bytes' | 'shallow' | 'full';
+  /** The batch to pass on, itself when unchanged; null when nothing is left of it. */
+  process(batch: QueuedBatch): QueuedBatch | null;
+}
+
+/**
  * Sends what the queue holds. `export` is called with consecutive batches and resolves when they are delivered for good;
  * it rejects with a {@link OfferError}: retryable ones are tried again by the pipeline, others drop the batch, counted.
  */

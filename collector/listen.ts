@@ -1,0 +1,34 @@
+// Why a listener could not listen, in words that name the address, the configuration key and the remedy.
+import { createServer } from 'node:net';
+import { type Endpoint, endpointText } from './config/values.ts';
+
+/** The collector cannot start; the message is all that a person needs. */
+export class StartError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'StartError';
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is in use by another process; stop that one or choose another port',
+  EACCES: 'may not be used by this user; choose a port from 1024 on',
+  EADDRNOTAVAIL: 'is no address of this machine',
+  ENOTFOUND: 'names an unknown host',
+};
+
+/** @param key the configuration key that holds the endpoint, as in `service.web.endpoint` */
+export function listenError(endpoint: Endpoint, key: string, cause: unknown): StartError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const reason = reasons[code ?? ''] ?? `cannot be listened on: ${message}`;
+  return new StartError(`${endpointText(endpoint)} (${key}) ${reason}`, { cause });
+}
+
+/** The error that listening there gives, for servers that do not tell; undefined when it works now. */
+export async function probeListen({ host, port }: Endpoint): Promise<unknown> {
+  const { promise, resolve } = Promise.withResolvers<unknown>();
+  const server = createServer();
+  server.once('error', resolve);
+  server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)));
+  return await promise;
+}
