@@ -19,7 +19,7 @@ if (status !== 0) process.exit(status ?? 1);
 
 await build({
   entryPoints: [join(page, 'main.tsx')],
-  outdir: join(root, 'collector/dist/web'),
+  outdir: join(root, 'collector/dist/web/page'),
   entryNames: '[name]',
   bundle: true,
   minify: true,
@@ -30,4 +30,4 @@ await build({
   loader: { '.svg': 'dataurl' },
   logLevel: 'warning',
 });
-cpSync(join(page, 'index.html'), join(root, 'collector/dist/web/index.html'));
+cpSync(join(page, 'index.html'), join(root, 'collector/dist/web/page/index.html'));
