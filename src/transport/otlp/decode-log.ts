@@ -1,8 +1,8 @@
 // One `opentelemetry.proto.logs.v1.LogRecord`, decoded.
 import { decodeAnyValue, decodeKeyValue, type KeyValue, NO_BYTES } from './decode-value.ts';
 import type { Reader } from './reader.ts';
-import type { AnyValue } from './record.ts';
 import { tagsOf } from './schema.ts';
+import type { AnyValue } from './value.ts';
 
 /** Times are nanoseconds since the Unix epoch, 0n when they are not known. */
 export interface DecodedLogRecord {

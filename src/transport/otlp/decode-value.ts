@@ -1,7 +1,7 @@
 // Attributes and the values in them, decoded.
 import { type Reader, WireError } from './reader.ts';
-import type { AnyValue } from './record.ts';
 import { ANY_VALUE_DEPTH_MAX, tagsOf } from './schema.ts';
+import type { AnyValue } from './value.ts';
 
 export interface KeyValue {
   readonly key: string;

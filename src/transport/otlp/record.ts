@@ -1,4 +1,5 @@
 // The records that the three paths hand to the wire codec, and the sink that takes their bytes.
+import type { AttributeList } from './value.ts';
 import type { Writer } from './writer.ts';
 
 /** The three signals, numbered as on the stream and in the write-ahead log. */
@@ -6,24 +7,7 @@ export const Signal = { traces: 1, metrics: 2, logs: 3 } as const;
 export type Signal = (typeof Signal)[keyof typeof Signal];
 export type SignalName = keyof typeof Signal;
 
-/** What an attribute, a log body or a label may hold on the wire (`opentelemetry.proto.common.v1.AnyValue`). */
-export type AnyValue =
-  | string
-  | number
-  | bigint
-  | boolean
-  | null
-  | undefined
-  | Uint8Array
-  | readonly AnyValue[]
-  | { readonly [key: string]: AnyValue };
-
-/** Parallel slots: `keys[i]` has `values[i]` for i < `count`; slots beyond `count` are stale. */
-export interface AttributeList {
-  readonly keys: readonly string[];
-  readonly values: readonly AnyValue[];
-  readonly count: number;
-}
+export type { AnyValue, AttributeList } from './value.ts';
 
 /** An instrumentation scope (`opentelemetry.proto.common.v1.InstrumentationScope`) and its schema URL. */
 export interface ScopeRecord {

@@ -4,7 +4,7 @@ import { Signal } from './record.ts';
 import { WireType } from './writer.ts';
 
 /** Scalar kinds of protobuf, with the IDs told apart by length: `traceId` and `spanId` must be there, the others may be empty. */
-export type Scalar =
+type Scalar =
   | 'string'
   | 'bytes'
   | 'traceId'

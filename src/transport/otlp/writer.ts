@@ -1,5 +1,5 @@
 // The single-pass protobuf writer: primitives over one window of bytes, lengths reserved and back-filled.
-import type { AnyValue, AttributeList } from './record.ts';
+import type { AnyValue, AttributeList } from './value.ts';
 
 /** Protobuf wire types. */
 export const WireType = { varint: 0, fixed64: 1, len: 2, fixed32: 5 } as const;
