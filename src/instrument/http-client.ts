@@ -47,6 +47,8 @@ interface ObservedRequest extends ClientRequest {
   readonly res?: IncomingMessage | null;
   /** The rendered head, from when it can no longer be changed by `setHeader`. */
   _header?: string | null;
+  /** What waits for a connection. */
+  readonly outputData?: { data: unknown }[];
 }
 
 /** Observes every request of node:http and node:https in this thread, from the next one on. */
@@ -123,7 +125,8 @@ function hostHeader(request: ObservedRequest): string {
 
 /**
  * How propagators write headers. A request whose headers were given as a list, or that expects 100-continue, has its head
- * rendered by now: there the header is put in before the empty line that ends the head.
+ * rendered by now, and the latter has it in its queue too; nothing is sent before the next tick. There the header is put
+ * in before the empty line that ends the head.
  */
 const headerSetter: TextMapSetter<ObservedRequest> = {
   set(request, name, value) {
@@ -135,5 +138,7 @@ const headerSetter: TextMapSetter<ObservedRequest> = {
     if (typeof head !== 'string' || !head.endsWith('\r\n\r\n')) return;
     if (head.toLowerCase().includes(`\r\n${name.toLowerCase()}:`)) return;
     request._header = `${head.slice(0, -2)}${name}: ${value}\r\n\r\n`;
+    const queued = request.outputData?.[0];
+    if (queued?.data === head) queued.data = request._header;
   },
 };
