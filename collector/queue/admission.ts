@@ -10,6 +10,8 @@ import { OfferError } from '../component.ts';
  */
 
 const retryAfterMs = 1000;
+/** What a waiting record counts for at least: the objects around it take memory too. */
+const waitingCostMin = 1024;
 
 export interface AdmissionLimits {
   readonly directory: string;
@@ -21,6 +23,8 @@ export class Admission {
   readonly #limits: AdmissionLimits;
   #diskBytes = 0;
   #waitingBytes = 0;
+  /** Memory, where a small record counts for more than its bytes. */
+  #waitingCost = 0;
   #full = false;
 
   constructor(limits: AdmissionLimits) {
@@ -37,17 +41,18 @@ export class Admission {
     if (bytes > bytesMax / 2) {
       throw new OfferError(`a record of ${bytes} bytes is more than half of the queue (${bytesMax})`, false);
     }
-    const waiting = this.#waitingBytes + bytes;
-    if (this.#diskBytes + waiting > bytesMax || (this.#waitingBytes > 0 && waiting > waitingBytesMax)) {
-      this.#full = true;
-    }
+    const full = this.#diskBytes + this.#waitingBytes + bytes > bytesMax;
+    const cost = this.#waitingCost + costOf(bytes);
+    if (full || (this.#waitingCost > 0 && cost > waitingBytesMax)) this.#full = true;
     if (this.#full) throw new OfferError(`the queue in ${directory} is full`, true, retryAfterMs);
-    this.#waitingBytes = waiting;
+    this.#waitingBytes += bytes;
+    this.#waitingCost = cost;
   }
 
-  /** Records of so many bytes wait no more: they are on disk, or refused. */
+  /** A record of so many bytes waits no more: it is on disk, or refused. */
   release(bytes: number): void {
     this.#waitingBytes -= bytes;
+    this.#waitingCost -= costOf(bytes);
     this.#full = false;
   }
 
@@ -61,6 +66,10 @@ export class Admission {
     if (this.#full) return 0;
     const { bytesMax, waitingBytesMax } = this.#limits;
     const onDisk = bytesMax - this.#diskBytes - this.#waitingBytes;
-    return Math.max(0, Math.min(onDisk, waitingBytesMax - this.#waitingBytes));
+    return Math.max(0, Math.min(onDisk, waitingBytesMax - this.#waitingCost));
   }
+}
+
+function costOf(bytes: number): number {
+  return Math.max(bytes, waitingCostMin);
 }

@@ -2,6 +2,7 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { type DirectoryLock, lockDirectory } from './lock.ts';
 
 export interface DiskFile {
   /** Reads into all of `target`; resolves with the bytes read, fewer only at the end of the file. */
@@ -26,6 +27,8 @@ export interface Disk {
   open(path: string, access: 'read' | 'write' | 'create'): Promise<DiskFile>;
   /** Makes the directory and its parents where they are missing. */
   makeDirectory(directory: string): Promise<void>;
+  /** Keeps other processes out. @throws Error that names the directory, and the process that is in it. */
+  lock(directory: string): DirectoryLock;
   list(directory: string): Promise<string[]>;
   rename(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
@@ -42,6 +45,7 @@ export const nodeDisk: Disk = {
   async makeDirectory(directory: string): Promise<void> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
   },
+  lock: lockDirectory,
   list(directory: string): Promise<string[]> {
     return readdir(directory);
   },

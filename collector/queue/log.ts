@@ -7,7 +7,7 @@ import { positionOf, segmentOf } from './position.ts';
 import type { FsyncMode } from './queue.ts';
 import { encodeRecordHeader, RecordKind, recordHeaderBytes } from './record.ts';
 import type { Warn } from './recovery.ts';
-import { newMarker, type Segment, SegmentWriter, segmentHeaderBytes } from './segment.ts';
+import { newMarker, type Segment, type SegmentHeader, SegmentWriter, segmentHeaderBytes } from './segment.ts';
 
 /** A batch on its way into the log. */
 export interface Entry {
@@ -170,14 +170,20 @@ export class SegmentLog {
     const { disk, directory, horizon } = this.#options;
     const previous = this.segments.at(-1);
     const header = {
-      number: this.#nextNumber++,
+      number: this.#nextNumber,
       marker: newMarker(),
       previousNumber: previous?.number ?? 0,
       previousLength: previous?.length ?? 0,
       createdAt: Date.now(),
     };
-    const head = horizonRecord(horizon.encode(), header.marker, header.createdAt);
-    const writer = await SegmentWriter.create(disk, directory, header, head);
+    const head = horizonRecords(horizon, header);
+    let writer: SegmentWriter;
+    try {
+      writer = await SegmentWriter.create(disk, directory, header, head);
+    } finally {
+      // Used up, even in vain; and in one step with the next lines, so that `end` never skips a segment.
+      this.#nextNumber++;
+    }
     this.fsyncs++;
     this.segments.push(writer.segment);
     this.#writer = writer;
@@ -248,13 +254,17 @@ export class SegmentLog {
   }
 
   async #delete(segment: Segment): Promise<void> {
+    const { disk, directory } = this.#options;
+    this.segments.shift(); // First, so that no reader looks for it any more.
     try {
-      await this.#options.disk.unlink(segment.path);
+      await disk.unlink(segment.path);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+        this.segments.unshift(segment);
+        throw error;
+      }
     }
-    this.segments.shift();
-    await this.#options.disk.syncDirectory(this.#options.directory);
+    await disk.syncDirectory(directory);
   }
 }
 
@@ -280,6 +290,7 @@ function layOut(
       items,
       receivedAt,
       origin,
+      group: writer.length,
       sourceLength: source.length,
       length: bytes - recordHeaderBytes,
       bodyCrc,
@@ -294,19 +305,30 @@ function layOut(
   return { buffers, batches };
 }
 
-function horizonRecord(body: Buffer, marker: number, receivedAt: number): Uint8Array[] {
-  if (body.length === 0) return [];
-  const header = {
-    kind: RecordKind.horizon,
-    signal: 0,
-    items: 0,
-    receivedAt,
-    origin: undefined,
-    sourceLength: 0,
-    length: body.length,
-    bodyCrc: crc32(body),
-  } as const;
-  const bytes = Buffer.alloc(recordHeaderBytes);
-  encodeRecordHeader(bytes, 0, header, marker, segmentHeaderBytes);
-  return [bytes, body];
+/** What stands behind a segment's header, so that older segments may go. */
+function horizonRecords(horizon: Horizon, { marker, createdAt }: SegmentHeader): Uint8Array[] {
+  const buffers: Uint8Array[] = [];
+  let offset = segmentHeaderBytes;
+  for (const [kind, body] of [
+    [RecordKind.horizon, horizon.encodeDurable()],
+    [RecordKind.ahead, horizon.encodeAhead()],
+  ] as const) {
+    if (body.length === 0) continue;
+    const header = {
+      kind,
+      signal: 0,
+      items: 0,
+      receivedAt: createdAt,
+      origin: undefined,
+      group: segmentHeaderBytes,
+      sourceLength: 0,
+      length: body.length,
+      bodyCrc: crc32(body),
+    } as const;
+    const bytes = Buffer.alloc(recordHeaderBytes);
+    encodeRecordHeader(bytes, 0, header, marker, offset);
+    buffers.push(bytes, body);
+    offset += recordHeaderBytes + body.length;
+  }
+  return buffers;
 }

@@ -66,6 +66,8 @@ export interface Reader {
    * resolves with an empty list when the signal aborts.
    */
   read(bytesMax: number, signal: AbortSignal): Promise<QueuedBatch[]>;
+  /** Whether everything that is durable now was read: what a shutdown waits for. */
+  idle(): boolean;
   /** All up to and including this position is settled: the cursor moves, and segments behind all cursors are deleted. */
   done(position: Position): void;
   /** Reading starts again behind this position: for an exporter that knows better than the cursor what it has. */

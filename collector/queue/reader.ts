@@ -21,6 +21,8 @@ import type { Tail } from './tail.ts';
  * at or before `saved`, the cursor on disk, are never read again after a restart.
  */
 
+/** Batches that one read gives at most: many empty payloads take memory too. */
+const batchesMax = 8192;
 const cursorSaveMs = 200;
 const readRetryMs = 1000;
 const readAttemptsMax = 10;
@@ -58,6 +60,8 @@ export class WalReader implements Reader {
   #saving: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #open: { readonly file: DiskFile; readonly segment: Segment; readonly scanner: SegmentScanner } | undefined;
+  /** The segment that was asked for last. */
+  #reading: Segment | undefined;
   #failures = 0;
 
   constructor(name: string, host: ReaderHost, file: CursorFile, saved: Position) {
@@ -84,9 +88,10 @@ export class WalReader implements Reader {
     const host = this.#host;
     while (!signal.aborted && !host.closed) {
       const seen = host.changes;
-      const hot = host.tail.from(this.#frontier, bytesMax);
+      const hot = host.tail.from(this.#frontier, bytesMax, batchesMax);
       if (hot !== undefined) await this.#closeSegment();
       const batches = hot ?? (await this.#readDisk(bytesMax, signal));
+      if (batches === undefined) continue;
       const last = batches.at(-1);
       if (last !== undefined) {
         this.#advance(last.position);
@@ -96,6 +101,10 @@ export class WalReader implements Reader {
       await host.changed(seen, signal);
     }
     return [];
+  }
+
+  idle(): boolean {
+    return this.#host.tail.from(this.#frontier, 1, 1)?.length === 0;
   }
 
   done(position: Position): void {
@@ -147,19 +156,18 @@ export class WalReader implements Reader {
     this.#frontier = position + 1n;
   }
 
-  async #readDisk(bytesMax: number, signal: AbortSignal): Promise<QueuedBatch[]> {
+  /** Undefined: it failed, and is to be tried again. */
+  async #readDisk(bytesMax: number, signal: AbortSignal): Promise<QueuedBatch[] | undefined> {
     const batches: QueuedBatch[] = [];
     try {
       await this.#readSegments(batches, bytesMax);
       this.#failures = 0;
       return batches;
     } catch (error) {
-      if (batches.length > 0) return batches;
-      this.#host.diskError(`segment ${segmentOf(this.#frontier)} cannot be read`, error);
       await this.#closeSegment();
-      this.#giveUpUnreadable(error as NodeJS.ErrnoException);
-      await delay(readRetryMs, undefined, { signal, ref: false }).catch(() => undefined);
-      return [];
+      if (batches.length > 0) return batches;
+      await this.#failed(error as NodeJS.ErrnoException, signal);
+      return undefined;
     }
   }
 
@@ -169,17 +177,21 @@ export class WalReader implements Reader {
     for (;;) {
       const segment = this.#segmentAtFrontier();
       if (segment === undefined) return;
+      this.#reading = segment;
       const scanner = await this.#scannerOf(segment);
-      const record = await scanner.next(segment.length);
+      const limit = segment.length; // It grows while we read.
+      const record = await scanner.next(limit);
       if (record === undefined) {
-        if (!this.#leave(segment, scanner)) return;
+        if (!this.#leave(segment, scanner, limit)) return;
         continue;
       }
       const position = positionOf(segment.number, record.offset);
       if (record.header.kind !== RecordKind.batch || position <= this.#after) continue;
       const batch = batchOf(record, position);
       bytes += batch.payload.length;
-      if (bytes > bytesMax && batches.length > 0) return scanner.putBack(record);
+      if (batches.length > 0 && (bytes > bytesMax || batches.length === batchesMax)) {
+        return scanner.putBack(record);
+      }
       batches.push(batch);
       this.#advance(position);
     }
@@ -206,30 +218,41 @@ export class WalReader implements Reader {
     return Math.max(segmentHeaderBytes, offsetOf(start));
   }
 
-  /** Moves the frontier to the end of what can be read of the segment, or to the next segment. False: there is none. */
-  #leave(segment: Segment, scanner: SegmentScanner): boolean {
-    const { count, tailBytes } = scanner.damage(segment.length);
+  /** Moves the frontier to the end of what could be read of the segment, or to the next segment. False: there is none. */
+  #leave(segment: Segment, scanner: SegmentScanner, limit: number): boolean {
+    const { count, tailBytes } = scanner.damage(limit);
     const damages = count + (tailBytes > 0 ? 1 : 0);
     for (; segment.damages < damages; segment.damages++) {
       this.#host.damage(`a damaged place in ${segment.path} skipped`);
     }
     const { log } = this.#host;
     const next = log.segments[log.segments.indexOf(segment) + 1];
-    if (next !== undefined) this.#frontier = positionOf(next.number, 0);
-    else this.#frontier = segment.sealed ? log.end : positionOf(segment.number, segment.length);
-    return next !== undefined;
+    const ended = segment.sealed && segment.length === limit;
+    if (!ended) this.#frontier = positionOf(segment.number, limit);
+    else this.#frontier = next === undefined ? log.end : positionOf(next.number, 0);
+    return ended && next !== undefined;
   }
 
-  /** A deleted segment is skipped at once, a block that cannot be read after some attempts: better than standing still. */
-  #giveUpUnreadable(error: NodeJS.ErrnoException): void {
-    const segment = this.#segmentAtFrontier();
+  /**
+   * A segment that is not there any more is skipped at once, a block that cannot be read after some attempts: better than
+   * standing still for ever.
+   */
+  async #failed(error: NodeJS.ErrnoException, signal: AbortSignal): Promise<void> {
+    const segment = this.#reading;
+    if (segment === undefined || !this.#host.log.segments.includes(segment)) return; // Deleted meanwhile, as it should be.
+    this.#host.diskError(`${segment.path} cannot be read`, error);
     this.#failures++;
-    if (segment === undefined || (error.code !== 'ENOENT' && this.#failures < readAttemptsMax)) return;
+    const gone = error.code === 'ENOENT';
+    if (gone || this.#failures >= readAttemptsMax) this.#giveUp(segment, gone);
+    else await delay(readRetryMs, undefined, { signal, ref: false }).catch(() => undefined);
+  }
+
+  #giveUp(segment: Segment, whole: boolean): void {
     this.#failures = 0;
     this.#host.damage(`${segment.path}: what cannot be read is skipped`);
     const offset = this.#offsetIn(segment) + unreadableBytes;
-    const gone = error.code === 'ENOENT' || offset >= segment.length;
-    this.#frontier = gone ? positionOf(segment.number + 1, 0) : positionOf(segment.number, offset);
+    const toTheEnd = whole || offset >= segment.length;
+    this.#frontier = toTheEnd ? positionOf(segment.number + 1, 0) : positionOf(segment.number, offset);
   }
 
   async #closeSegment(): Promise<void> {

@@ -6,10 +6,10 @@ import type { Origin } from '../component.ts';
 /*
  * A record; integers are little-endian.
  *
- *   0        4        8        12       16   20      24         32         48         56
- *   | marker | header | length | body   | ·  | items | received | instance | sequence | body: source, payload …
- *   |        | crc32  |        | crc32  | ·  |       | at (f64) | 16 bytes | u64      | `length` bytes
- *            '--------- covered by the header's CRC -------------------------------'
+ *   0        4        8        12       16   20      24         32         48         56      60
+ *   | marker | header | length | body   | ·  | items | received | instance | sequence | group | body: source, payload …
+ *   |        | crc32  |        | crc32  | ·  |       | at (f64) | 16 bytes | u64      | u32   | `length` bytes
+ *                     '--- covered by the header's CRC --------------------------------'
  *   16 kind, 17 signal, 18 flags, 19 bytes of the source
  *
  * Invariant: a header is believed only when its marker is the segment's and its CRC, which starts from the record's own
@@ -17,9 +17,9 @@ import type { Origin } from '../component.ts';
  * are no records; and a length is believed only together with the header around it.
  */
 
-export const recordHeaderBytes = 56;
+export const recordHeaderBytes = 60;
 
-export const RecordKind = { batch: 1, horizon: 2 } as const;
+export const RecordKind = { batch: 1, horizon: 2, ahead: 3 } as const;
 
 const flagOrigin = 1;
 
@@ -31,6 +31,8 @@ export interface RecordHeader {
   /** Milliseconds since the Unix epoch. */
   readonly receivedAt: number;
   readonly origin: Origin | undefined;
+  /** Offset of the first record that the same fsync covers: all before it were durable when this one was written. */
+  readonly group: number;
   /** Bytes of the receiver's component id, which stand before the payload. */
   readonly sourceLength: number;
   /** Bytes of the body: source and payload. */
@@ -61,6 +63,7 @@ export function encodeRecordHeader(
     target.set(header.origin.instance, at + 32);
     target.writeBigUInt64LE(header.origin.sequence, at + 48);
   }
+  target.writeUInt32LE(header.group, at + 56);
   target.writeUInt32LE(headerCrc(target, at, offset), at + 4);
 }
 
@@ -80,6 +83,7 @@ export function decodeRecordHeader(
     receivedAt: source.readDoubleLE(at + 24),
     origin: (source[at + 18]! & flagOrigin) === 0 ? undefined : decodeOrigin(source, at),
     sourceLength: source[at + 19]!,
+    group: source.readUInt32LE(at + 56),
     length: source.readUInt32LE(at + 8),
     bodyCrc: source.readUInt32LE(at + 12),
   };

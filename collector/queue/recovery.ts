@@ -119,9 +119,13 @@ class Recovery {
     const scanner = new SegmentScanner(file, segment, segmentHeaderBytes);
     for (let record = await scanner.next(limit); record; record = await scanner.next(limit)) {
       const { header, body, offset } = record;
-      if (header.kind === RecordKind.horizon) this.#horizon.merge(body);
+      if (header.kind === RecordKind.horizon) this.#horizon.mergeDurable(body);
+      if (header.kind === RecordKind.ahead) this.#horizon.mergeAhead(body);
       if (header.kind !== RecordKind.batch) continue;
-      if (header.origin !== undefined) this.#horizon.settle(header.origin);
+      // A power loss can take the first records of a group, which nobody has acknowledged, and leave the later ones.
+      if (header.origin !== undefined && header.group < scanner.damageEnd)
+        this.#horizon.settleAhead(header.origin);
+      else if (header.origin !== undefined) this.#horizon.settle(header.origin);
       segment.records++;
       segment.last = positionOf(segment.number, offset);
     }

@@ -32,6 +32,7 @@ export class SegmentScanner {
   /** Start of the damage that is being crossed; -1: none. */
   #damagedFrom = -1;
   #damages = 0;
+  #damageEnd = 0;
 
   /** @param offset of a record, or anywhere: what is no record is crossed to the next one. */
   constructor(file: DiskFile, segment: Segment, offset: number, chunkBytes: number = chunkBytesDefault) {
@@ -45,6 +46,11 @@ export class SegmentScanner {
   /** Where the next record is expected. */
   get offset(): number {
     return this.#offset;
+  }
+
+  /** Where the damage crossed last ends, which is where a whole record begins; 0: there was none. */
+  get damageEnd(): number {
+    return this.#damageEnd;
   }
 
   damage(limit: number): ScanDamage {
@@ -72,7 +78,7 @@ export class SegmentScanner {
         this.#offset = bodyAt + header.length;
         continue;
       }
-      this.#settleDamage();
+      this.#settleDamage(offset);
       this.#offset = bodyAt + header.length;
       return { header, offset, body };
     }
@@ -84,9 +90,10 @@ export class SegmentScanner {
     this.#offset = record.offset;
   }
 
-  #settleDamage(): void {
+  #settleDamage(end: number): void {
     if (this.#damagedFrom < 0) return;
     this.#damages++;
+    this.#damageEnd = end;
     this.#damagedFrom = -1;
   }
 

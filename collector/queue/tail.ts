@@ -11,6 +11,9 @@ import type { Position, QueuedBatch } from '../component.ts';
 /** Dropped slots are cut off when there are this many of them, and more than kept ones. */
 const slack = 1024;
 
+/** What the objects of one batch take beside its payload, about. */
+const batchOverheadBytes = 256;
+
 export class Tail {
   readonly #bytesMax: number;
   #batches: QueuedBatch[] = [];
@@ -29,7 +32,7 @@ export class Tail {
 
   push(batch: QueuedBatch): void {
     this.#batches.push(batch);
-    this.#bytes += batch.payload.length;
+    this.#bytes += costOf(batch);
     while (this.#bytes > this.#bytesMax) this.#drop();
   }
 
@@ -38,13 +41,14 @@ export class Tail {
     while (this.#head < this.#batches.length && this.#batches[this.#head]!.position < position) this.#drop();
   }
 
-  /** Batches at or behind the position, up to `bytesMax` bytes but at least one; undefined: they must come from disk. */
-  from(position: Position, bytesMax: number): QueuedBatch[] | undefined {
+  /** Batches at or behind the position, at least one and up to both bounds; undefined: they must come from disk. */
+  from(position: Position, bytesMax: number, countMax: number): QueuedBatch[] | undefined {
     if (position < this.#from) return undefined;
     const start = this.#firstFrom(position);
     let end = start;
     let bytes = 0;
-    while (end < this.#batches.length) {
+    const last = Math.min(this.#batches.length, start + countMax);
+    while (end < last) {
       bytes += this.#batches[end]!.payload.length;
       if (bytes > bytesMax && end > start) break;
       end++;
@@ -65,7 +69,7 @@ export class Tail {
 
   #drop(): void {
     const batch = this.#batches[this.#head]!;
-    this.#bytes -= batch.payload.length;
+    this.#bytes -= costOf(batch);
     this.#from = batch.position + 1n;
     this.#head++;
     if (this.#head >= slack && this.#head * 2 >= this.#batches.length) {
@@ -73,4 +77,8 @@ export class Tail {
       this.#head = 0;
     }
   }
+}
+
+function costOf(batch: QueuedBatch): number {
+  return batch.payload.length + batchOverheadBytes;
 }

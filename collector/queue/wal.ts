@@ -3,7 +3,6 @@ import { CursorFile } from './cursor.ts';
 import { Horizon, instancesFor } from './dedup.ts';
 import { nodeDisk } from './disk.ts';
 import { type Cursor, DurableQueue, type Settings } from './durable-queue.ts';
-import { lockDirectory } from './lock.ts';
 import { origin } from './position.ts';
 import type { Queue, QueueEvent, QueueOptions } from './queue.ts';
 import { recover, refuseForeign, type Warn } from './recovery.ts';
@@ -38,7 +37,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     throw new Error(`${directory} cannot be made: ${(error as Error).message}`, { cause: error });
   });
   await refuseForeign(disk, directory);
-  const lock = lockDirectory(directory);
+  const lock = disk.lock(directory);
   try {
     const warn: Warn = (message, error) => settings.onEvent({ level: 'warn', message, error });
     const horizon = new Horizon(instancesFor(settings.segmentBytes, instancesMax));

@@ -94,7 +94,7 @@ describe('offer and read', () => {
   it('refuses for ever what can never be taken', async t => {
     const queue = await openScratch(t, await scratchDirectory(t), { segmentBytes: 4096, bytesMax: 16_384 });
     const permanent = (error: unknown): boolean => error instanceof OfferError && !error.retryable;
-    const bytes = 16_384 / 2 - 56;
+    const bytes = 16_384 / 2 - 60;
     await assert.rejects(queue.offer(batchOf('x'.repeat(bytes + 1))), permanent);
     await queue.offer(batchOf('x'.repeat(bytes)));
     await assert.rejects(queue.offer(batchOf('', { items: 2 ** 32 })), permanent);
