@@ -63,7 +63,7 @@ function valueChunk(value: LabelValue): Uint8Array {
 
 /** Reads {@link encodeContext}; undefined for anything that is not exactly that. Never throws. */
 export function decodeContext(bytes: Uint8Array): ContextParts | undefined {
-  if (bytes.length < HEADER_BYTES || bytes[0] !== VERSION) return undefined;
+  if (!(bytes instanceof Uint8Array) || bytes.length < HEADER_BYTES || bytes[0] !== VERSION) return undefined;
   const cursor = new Cursor(bytes, HEADER_BYTES);
   const traceState = TraceState.parse(cursor.text());
   const baggage = parseBaggage(cursor.text());

@@ -105,7 +105,7 @@ function reconciled(parent: SpanIdentity): OtelTraceState | undefined {
   const state = parent.traceState;
   const text = subkey(state, 'th');
   if (text === undefined) return state;
-  const threshold = bitsFromHex(text.padEnd(HEX_DIGITS, '0'));
+  const threshold = text === '' ? undefined : bitsFromHex(text.padEnd(HEX_DIGITS, '0'));
   const random = randomnessOf(parent);
   const consistent = parent.sampled && threshold !== undefined && reaches(random.high, random.low, threshold);
   return consistent ? state : withThreshold(state, undefined);

@@ -106,7 +106,7 @@ describe('what a tracer is given', () => {
   it('may be nonsense', () => {
     const { sink, tracer } = setUp();
     tracer
-      .startSpan(undefined as never, { kind: 99, startTime: 'noon' as never, links: 7 as never })
+      .startSpan(undefined as never, { kind: 99 as never, startTime: 'noon' as never, links: 7 as never })
       .end('x' as never);
     tracer.startSpan(7 as never, null as never, {} as never).end();
     const names = spansIn(sink).map(span => [span.name, span.kind]);
