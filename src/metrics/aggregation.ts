@@ -1,6 +1,5 @@
 // What every aggregation has: its metric's description, its series, its exemplars, and the time it is read at.
 import type { Attributes, Context } from '@opentelemetry/api';
-import { Labels } from '../context/labels.ts';
 import { ObservabilityContext } from '../context/observability-context.ts';
 import { AggregationTemporality } from '../transport/otlp/metrics.ts';
 import { type ExemplarRules, ExemplarSlots } from './exemplar-slots.ts';
@@ -75,9 +74,6 @@ export interface Recorder {
 export function measuredUnder(context: Context | undefined): ObservabilityContext {
   return context === undefined ? ObservabilityContext.active() : ObservabilityContext.from(context);
 }
-
-/** Observations are made outside of any work: no labels, no span. */
-export const noLabels: Labels = Labels.empty;
 
 /** A copy of `slots` with room for `size`; at least twice as large, so that growth costs little per series. */
 export function grown(slots: Float64Array, size: number): Float64Array {

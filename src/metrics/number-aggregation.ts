@@ -1,5 +1,6 @@
 // Sums and last values: one slot per series.
 import type { Attributes, Context } from '@opentelemetry/api';
+import { Labels } from '../context/labels.ts';
 import type { GaugeRecord, NumberPoint, SumRecord } from '../transport/otlp/metrics.ts';
 import {
   Aggregation,
@@ -7,7 +8,6 @@ import {
   type Descriptor,
   grown,
   measuredUnder,
-  noLabels,
   type Recorder,
 } from './aggregation.ts';
 
@@ -87,9 +87,6 @@ export class LastValueAggregation extends NumberAggregation implements Recorder,
 export class ObservedAggregation extends NumberAggregation {
   readonly type: 'sum' | 'gauge';
   readonly monotonic: boolean;
-  /** The series observed in this round, in order of observation. */
-  #observed: number[] = [];
-  readonly #seen = new Set<number>();
 
   constructor(
     descriptor: NumberDescriptor,
@@ -102,27 +99,19 @@ export class ObservedAggregation extends NumberAggregation {
     this.monotonic = monotonic;
   }
 
-  override get size(): number {
-    return this.#observed.length;
-  }
-
-  /** Starts a round. Series that nobody observes any longer make room for others. */
+  /** Starts a round: series that nobody observes any longer make room for others. */
   beginRound(): void {
-    if (this.#observed.length < this.series.count) this.clear();
-    this.#observed = [];
-    this.#seen.clear();
+    this.clear();
   }
 
   observe(value: number, attributes: Attributes | undefined): void {
-    const series = this.series.find(attributes, noLabels);
+    // Observations are made outside of any work: no labels, no span.
+    const series = this.series.find(attributes, Labels.empty);
     if (series >= this.values.length) this.values = grown(this.values, series + 1);
     this.values[series] = this.integer ? Math.trunc(value) : value;
-    if (this.#seen.has(series)) return;
-    this.#seen.add(series);
-    this.#observed.push(series);
   }
 
   point(index: number): NumberPoint {
-    return this.pointOf(this.#observed[index]!, this.type === 'sum' ? this.startTime : undefined);
+    return this.pointOf(index, this.type === 'sum' ? this.startTime : undefined);
   }
 }

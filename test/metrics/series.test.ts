@@ -61,19 +61,35 @@ describe('a series key', () => {
     assert.equal(series.find({ b: '', a: 'x|y' }, Labels.empty), first);
   });
 
+  const key = (attributes: Attributes): string => {
+    const keys = Object.keys(attributes).sort();
+    return seriesKey(
+      keys,
+      keys.map(each => attributes[each] as CleanValue),
+    );
+  };
+
   it('is injective, and the same for every order of the keys', () => {
-    const key = (attributes: Attributes): string => {
-      const keys = Object.keys(attributes).sort();
-      return seriesKey(
-        keys,
-        keys.map(each => attributes[each] as CleanValue),
-      );
-    };
     fc.assert(
       fc.property(set, set, (a, b) => {
         assert.equal(key(a) === key(b), same(a, b));
       }),
       { numRuns: 2000 },
+    );
+  });
+
+  it('is not met by a value that contains what follows it in the key of another set', () => {
+    fc.assert(
+      fc.property(set, attributes => {
+        const whole = key(attributes);
+        const [first] = Object.keys(attributes).sort();
+        if (first === undefined) return;
+        for (let from = 0; from <= whole.length; from++) {
+          const forged: Attributes = { [first]: whole.slice(from) };
+          assert.equal(key(forged) === whole, same(forged, attributes));
+        }
+      }),
+      { numRuns: 500 },
     );
   });
 
