@@ -3,7 +3,7 @@ import { Backoff } from './backoff.ts';
 import type { Client, ClientEvents } from './client.ts';
 import { type Control, ThreadCounter } from './control.ts';
 import type { Ledger, OutgoingBatch } from './ledger.ts';
-import type { ExportOutcome } from './otlp-response.ts';
+import type { ExportOutcome } from './otlp/response.ts';
 
 const IN_FLIGHT_MAX = 4;
 

@@ -3,7 +3,7 @@ import { GrpcConnection, type GrpcOptions, prefixMessage } from './grpc.ts';
 import { GrpcCode, type GrpcStatus } from './grpc-status.ts';
 import { HEADROOM_BYTES, type OutgoingBatch } from './ledger.ts';
 import { Signal } from './otlp/record.ts';
-import { type ExportOutcome, readRetryDelayMs, readSuccess } from './otlp-response.ts';
+import { type ExportOutcome, readRetryDelayMs, readSuccess } from './otlp/response.ts';
 
 const PATHS: Readonly<Record<Signal, string>> = {
   [Signal.traces]: '/opentelemetry.proto.collector.trace.v1.TraceService/Export',

@@ -5,7 +5,7 @@ import { limits } from '../limits.ts';
 import { type EndpointOptions, parseEndpoint, tlsOptions } from './endpoint.ts';
 import { HEADROOM_BYTES, type OutgoingBatch } from './ledger.ts';
 import { Signal } from './otlp/record.ts';
-import { type ExportOutcome, readRetryAfterMs, readSuccess } from './otlp-response.ts';
+import { type ExportOutcome, readRetryAfterMs, readSuccess } from './otlp/response.ts';
 
 const PATHS: Readonly<Record<Signal, string>> = {
   [Signal.traces]: 'v1/traces',

@@ -10,5 +10,6 @@ export * from './json.ts';
 export * from './json-text.ts';
 export * from './reader.ts';
 export * from './record.ts';
+export * from './response.ts';
 export * from './stream-frame.ts';
 export * from './writer.ts';

@@ -1,6 +1,6 @@
 // What an OTLP receiver answers: partial successes, and the delay that it asks for before a retry.
-import { Reader } from './otlp/reader.ts';
-import { WireType } from './otlp/writer.ts';
+import { Reader } from './reader.ts';
+import { WireType } from './writer.ts';
 
 const RETRY_INFO = 'type.googleapis.com/google.rpc.RetryInfo';
 /** Whatever a receiver asks for, it is asked again after this. */
