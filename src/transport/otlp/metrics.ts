@@ -96,7 +96,7 @@ export interface ExponentialHistogramRecord extends Metric<ExponentialHistogramP
   readonly temporality: AggregationTemporality;
 }
 
-export interface SummaryRecord extends Metric<SummaryPoint> {
+interface SummaryRecord extends Metric<SummaryPoint> {
   readonly type: 'summary';
 }
 
