@@ -13,7 +13,7 @@ interface LineKeys {
 
 /** The logger of this agent; loggers of others have no `emitJsonLine`, and then lines are correlated only. */
 interface LineLogger {
-  emitJsonLine?(line: string, context: Context, keys: LineKeys): void;
+  emitJsonLine?(line: string, context: Context, keys: LineKeys | undefined): void;
 }
 
 /** A logger as its prototype's methods see it: its parts stand under symbols. */
@@ -96,26 +96,30 @@ function withTrace(line: string, { identity }: ObservabilityContext): string {
 
 /** Knows how each logger names its keys, from its options and from what it wrote first. */
 class LoggerKeys {
-  readonly #known = new WeakMap<object, LineKeys>();
   readonly #symbols: Readonly<Record<string, symbol>>;
+  /** By the cache of rendered levels, which a root logger and its children share. Undefined: named as pino names them. */
+  readonly #byLevels = new WeakMap<object, LineKeys | undefined>();
+  /** Equal names are one object, however many loggers there are. */
+  readonly #distinct = new Map<string, LineKeys | undefined>([['["level","time","msg"]', undefined]]);
 
   constructor(symbols: Readonly<Record<string, symbol>>) {
     this.#symbols = symbols;
   }
 
-  /** Loggers with the same cache of rendered levels, which are a root and its children, have the same keys. */
-  of(logger: PinoLogger, level: number, time: string): LineKeys {
+  of(logger: PinoLogger, level: number, time: string): LineKeys | undefined {
     const levels = logger[this.#symbols.lsCacheSym!] as Record<number, string>;
-    let keys = this.#known.get(levels);
-    if (keys === undefined) {
-      keys = {
-        level: firstKey(levels[level] ?? '') ?? 'level',
-        time: firstKey(time) ?? 'time',
-        message: String(logger[this.#symbols.messageKeySym!] ?? 'msg'),
-      };
-      this.#known.set(levels, keys);
-    }
-    return keys;
+    const known = this.#byLevels.get(levels);
+    if (known !== undefined || this.#byLevels.has(levels)) return known;
+    const keys = {
+      level: firstKey(levels[level] ?? '') ?? 'level',
+      time: firstKey(time) ?? 'time',
+      message: String(logger[this.#symbols.messageKeySym!] ?? 'msg'),
+    };
+    const names = JSON.stringify(Object.values(keys));
+    if (!this.#distinct.has(names)) this.#distinct.set(names, keys);
+    const distinct = this.#distinct.get(names);
+    this.#byLevels.set(levels, distinct);
+    return distinct;
   }
 }
 

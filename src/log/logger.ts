@@ -50,7 +50,9 @@ export class LogPipeline {
   readonly sink: Sink;
   readonly clock: Clock;
   readonly limits: AttributeLimits;
-  readonly lines: JsonLineScanner;
+  readonly #lines: JsonLineScanner;
+  /** Scanners of lines whose keys have other names. */
+  readonly #scanners = new WeakMap<LineKeys, JsonLineScanner>();
   readonly counters: LogCounters = {
     written: 0,
     refused: 0,
@@ -64,7 +66,17 @@ export class LogPipeline {
     this.sink = sink;
     this.clock = clock;
     this.limits = attributeLimits;
-    this.lines = new JsonLineScanner(clock, attributeLimits, this.counters, keys);
+    this.#lines = new JsonLineScanner(clock, attributeLimits, this.counters, keys);
+  }
+
+  scanner(keys: LineKeys | undefined): JsonLineScanner {
+    if (keys === undefined) return this.#lines;
+    let scanner = this.#scanners.get(keys);
+    if (scanner === undefined) {
+      scanner = new JsonLineScanner(this.clock, this.limits, this.counters, keys);
+      this.#scanners.set(keys, scanner);
+    }
+    return scanner;
   }
 
   /** The scratch record, or a fresh one when a getter of a record that is being read emits another. */
@@ -147,9 +159,12 @@ export class Logger implements OtelLogger {
    * `level`, `time` and `msg` become severity, time and body; `trace_id`, `span_id`, `trace_flags`, `pid` and
    * `hostname` are skipped, for the record and its resource have them; `err` and `error` objects become `exception.*`;
    * all else becomes attributes. A line that is not one JSON object becomes the body as it is. Never throws.
+   *
+   * @param keys the names of level, time and message where they differ; the same object for lines of the same kind
    */
-  emitJsonLine(line: string, context?: Context): void {
-    const { sink, lines, counters } = this.#pipeline;
+  emitJsonLine(line: string, context?: Context, keys?: LineKeys): void {
+    const { sink, counters } = this.#pipeline;
+    const lines = this.#pipeline.scanner(keys);
     const from = context === undefined ? ObservabilityContext.active() : ObservabilityContext.from(context);
     const writer = sink.begin(Signal.logs, this.#scope);
     if (writer === null) {
