@@ -16,6 +16,8 @@ export interface ChildOptions {
 export class Child {
   readonly name: string;
   readonly process: ChildProcess;
+  /** The line that said it was ready. */
+  readyLine = '';
   /** The last lines it printed, for the message when it fails. */
   readonly #tail: string[] = [];
 
@@ -38,9 +40,13 @@ export class Child {
   static async start(options: ChildOptions): Promise<Child> {
     const child = new Child(options);
     const lines = createInterface({ input: child.process.stdout! });
-    const ready = new Promise<void>(resolve =>
-      lines.on('line', line => options.ready.test(line) && resolve()),
-    );
+    const ready = new Promise<void>(resolve => {
+      lines.on('line', line => {
+        if (child.readyLine !== '' || !options.ready.test(line)) return;
+        child.readyLine = line;
+        resolve();
+      });
+    });
     const ended = once(child.process, 'exit').then(([code, signal]) => {
       throw new Error(
         `${options.name} ended with ${signal ?? `exit code ${code}`} before it was ready:\n${child.tail()}`,

@@ -76,8 +76,12 @@ class Agent implements Tricord {
     this.#transport = createTransport(options);
     this.#meters = createMeterProvider(options, this.#transport);
     this.#becomeGlobal();
-    if (options.metricsExporter === 'otlp') this.#meters.start();
+    if (this.#collects) this.#meters.start();
     this.#unwatch = flushAtExit(timeoutMs => this.#flushSync(timeoutMs), options.flushTimeout);
+  }
+
+  get #collects(): boolean {
+    return this.options.metricsExporter === 'otlp';
   }
 
   #becomeGlobal(): void {
@@ -98,7 +102,7 @@ class Agent implements Tricord {
       const sampler = createSampler(tracesSampler, tracesSamplerArg);
       trace.setGlobalTracerProvider(new TracerProvider({ sink, sampler, limits: spanLimits }));
     }
-    if (options.metricsExporter === 'otlp') metrics.setGlobalMeterProvider(this.#meters);
+    if (this.#collects) metrics.setGlobalMeterProvider(this.#meters);
     if (options.logsExporter === 'otlp')
       logs.setGlobalLoggerProvider(new LoggerProvider({ sink, limits: attributes }));
   }
@@ -108,13 +112,13 @@ class Agent implements Tricord {
   }
 
   async flush(): Promise<boolean> {
-    await this.#meters.forceFlush();
+    if (this.#collects) await this.#meters.forceFlush();
     return this.#transport.flush(this.options.flushTimeout);
   }
 
   /** What the exit of the process waits for. */
   #flushSync(timeoutMs: number): void {
-    if (this.options.metricsExporter === 'otlp') this.#meters.collectSync();
+    if (this.#collects) this.#meters.collectSync();
     this.#transport.flushSync(timeoutMs);
   }
 
@@ -123,7 +127,7 @@ class Agent implements Tricord {
     running = undefined;
     this.#unwatch();
     for (const api of [trace, metrics, logs, propagation, context]) api.disable();
-    await this.#meters.shutdown();
+    if (this.#collects) await this.#meters.shutdown();
     await this.#transport.shutdown(this.options.flushTimeout);
     diag.debug('tricord has shut down');
   }

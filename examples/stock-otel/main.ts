@@ -35,6 +35,7 @@ async function sendNewsletter(round: number): Promise<void> {
 
 for (let round = 0; round < rounds && !stopping.signal.aborted; round++) {
   await sendNewsletter(round);
+  process.stdout.write(`newsletter ${round} sent\n`);
   await delay(2000, undefined, { signal: stopping.signal }).catch(() => {});
 }
 await sdk.shutdown();

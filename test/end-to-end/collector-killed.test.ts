@@ -1,0 +1,140 @@
+// The collector is killed under load and started again: whatever it acknowledged is there, exactly once.
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { after, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { root } from '../source-tree.ts';
+import { type Collector, eventually, Stack } from './stack.ts';
+
+const KILLS = 3;
+
+/** Sends one span per request over OTLP/HTTP, all of one trace, and remembers which were acknowledged. */
+class Sender {
+  readonly traceId = randomBytes(16).toString('hex');
+  readonly acknowledged = new Set<string>();
+  readonly #url: string;
+  readonly #stopping = new AbortController();
+  readonly #done: Promise<void>;
+
+  constructor({ endpoints }: Collector) {
+    this.#url = `http://${endpoints.http}/v1/traces`;
+    this.#done = this.#run();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      const spanId = randomBytes(8).toString('hex');
+      try {
+        const response = await fetch(this.#url, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: this.#request(spanId),
+        });
+        await response.text();
+        if (response.status === 200) this.acknowledged.add(spanId);
+      } catch {
+        await delay(10); // the collector is down: exactly what is being tested
+      }
+    }
+  }
+
+  #request(spanId: string): string {
+    const now = `${Date.now()}000000`;
+    const span = {
+      traceId: this.traceId,
+      spanId,
+      name: 'sent',
+      kind: 1,
+      startTimeUnixNano: now,
+      endTimeUnixNano: now,
+    };
+    const resource = { attributes: [{ key: 'service.name', value: { stringValue: 'sender' } }] };
+    return JSON.stringify({ resourceSpans: [{ resource, scopeSpans: [{ spans: [span] }] }] });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#done;
+  }
+}
+
+/** The application with the agent; resolves with what it reports when told to stop. */
+class Maker {
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  constructor({ endpoints }: Collector) {
+    const env = { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: `http://${endpoints.grpc}` };
+    const args = ['--conditions=source', 'test/end-to-end/span-maker.ts'];
+    this.#child = spawn(process.execPath, args, { cwd: root, env, stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: one line of JSON, looked into by the test
+  async next(): Promise<any> {
+    return JSON.parse((await this.#lines.next()).value as string);
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: one line of JSON, looked into by the test
+  async stop(): Promise<any> {
+    this.#child.stdin!.end('stop');
+    const report = await this.next();
+    if (this.#child.exitCode === null) await once(this.#child, 'exit');
+    return report;
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+}
+
+describe('a collector that is killed under load', () => {
+  const stack = new Stack();
+  after(() => stack.end());
+
+  it('has every acknowledged span exactly once after it is started again', async () => {
+    const dataDir = await stack.folder();
+    let collector = await stack.collector(dataDir);
+    const { endpoints } = collector;
+    const sender = new Sender(collector);
+    const maker = new Maker(collector);
+    try {
+      const { traceId } = await maker.next();
+      for (let kill = 0; kill < KILLS; kill++) {
+        const before = sender.acknowledged.size;
+        await eventually(async () => assert.ok(sender.acknowledged.size > before + 50, 'no load yet'));
+        collector.child.process.kill('SIGKILL');
+        await once(collector.child.process, 'exit');
+        collector = await stack.collector(dataDir, endpoints);
+      }
+      await sender.stop();
+      const report = await maker.stop();
+      assert.equal(report.flushed, true);
+      assert.deepEqual(report.traces.dropped, { full: 0, tooLarge: 0, closed: 0 });
+
+      await eventually(async () => {
+        const found = (await collector.trace(sender.traceId)).map(({ spanId }) => spanId);
+        assert.equal(new Set(found).size, found.length, 'a span of the sender is there twice');
+        const missing = sender.acknowledged.difference(new Set(found));
+        assert.equal(
+          missing.size,
+          0,
+          `${missing.size} of ${sender.acknowledged.size} acknowledged spans are missing`,
+        );
+      });
+      await eventually(async () => {
+        const numbers = (await collector.trace(traceId))
+          .filter(({ name }) => name === 'numbered')
+          .map(({ attributes }) => Number(attributes.number));
+        assert.equal(new Set(numbers).size, numbers.length, 'a span of the agent is there twice');
+        assert.equal(numbers.length, report.made);
+      });
+    } finally {
+      await sender.stop();
+      maker.kill();
+    }
+  });
+});
