@@ -33,7 +33,6 @@ export function shortened(place: string): string {
 function descend(reader: Reader, type: MessageType, offset: number, path: string[]): void {
   const counts = new Map<number, number>();
   while (reader.more() && reader.pos <= offset) {
-    const at = reader.pos;
     const tag = reader.tag();
     const field = type.byNumber.get(tag >>> 3);
     const index = counts.get(tag) ?? 0;
@@ -41,7 +40,6 @@ function descend(reader: Reader, type: MessageType, offset: number, path: string
     const name =
       field === undefined ? `field ${tag >>> 3}` : field.repeated ? `${field.name}[${index}]` : field.name;
     path.push(name);
-    if (at === offset) return;
     if (field?.message && (tag & 7) === WireType.len) {
       const outer = reader.enter();
       if (offset < reader.end) return descend(reader, field.message, offset, path);

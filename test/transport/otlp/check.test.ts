@@ -288,6 +288,9 @@ describe('checkRequest refuses', () => {
       'c328',
       'e0809f',
       'e282',
+      'e28228',
+      'f09f2892',
+      'f09f9228',
       'eda080',
       'edbfbf',
       'f08080af',
@@ -360,11 +363,11 @@ describe('checkRequest refuses', () => {
 
   it('packed words that are no multiple of eight bytes', () => {
     for (const field of [6, 7])
-      assert.match(
-        refused(Signal.metrics, wire.request(wire.len(9, wire.len(1, wire.len(field, new Uint8Array(9))))))
-          .reason,
-        /multiple of 8/,
-      );
+      for (const length of [1, 4, 9, 12]) {
+        const point = wire.len(1, wire.len(field, new Uint8Array(length)));
+        const error = refused(Signal.metrics, wire.request(wire.len(9, point)));
+        assert.equal(error.reason, `${length} bytes, expected a multiple of 8`);
+      }
   });
 
   it('with the index of each repeated field in the place, and the offset of the field', () => {

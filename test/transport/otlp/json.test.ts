@@ -256,6 +256,7 @@ describe('requestFromJson', () => {
       '{"a":[1 2]}',
       '{"a":[1}',
       '{"a":"\n"}',
+      '{"a":"\x1f"}',
       '{"a":"',
       '{"a":"\\',
       '{"a":"\\"}',
@@ -290,6 +291,9 @@ describe('requestFromJson', () => {
     const list = (depth: number): string =>
       `${'{"kvlistValue":{"values":[{"value":'.repeat(depth - 1)}{}${'}]}}'.repeat(depth - 1)}`;
     assert.equal(checkRequest(Signal.logs, requestFromJson(Signal.logs, valueText(list(100)))), 1);
+    const siblings = valueText(`{"arrayValue":{"values":[${Array(150).fill('{}')}]}}`);
+    assert.equal(checkRequest(Signal.logs, requestFromJson(Signal.logs, siblings)), 1);
+    assert.equal(requestFromJson(Signal.logs, `{"x":[${Array(600).fill('[]')}]}`).length, 0);
     const deep = (depth: number): string => `{"x":${'['.repeat(depth)}${']'.repeat(depth)}}`;
     assert.equal(requestFromJson(Signal.logs, deep(511)).length, 0);
     for (const depth of [512, 100_000])

@@ -120,6 +120,8 @@ describe('Reader', () => {
     const r = new Reader(bytes, 2, 6);
     assert.deepEqual([r.tag(), r.string(), r.more()], [10, 'in', false]);
     fails(() => new Reader(bytes, 2, 5).skip(10), /where fewer/, 2);
+    fails(() => new Reader(bytes, 2, 5).fixed32(), /ends within/, 2);
+    fails(() => new Reader(wire.bytes([0x80, 1]), 0, 1).varint(), /ends within/, 0);
   });
 
   it('tells apart strings that are alike at both ends and in the middle', () => {
