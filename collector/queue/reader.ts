@@ -24,6 +24,7 @@ import type { Tail } from './tail.ts';
 /** Batches that one read gives at most: many empty payloads take memory too. */
 const batchesMax = 8192;
 const cursorSaveMs = 200;
+const cursorRetryMs = 1000;
 const readRetryMs = 1000;
 const readAttemptsMax = 10;
 /** What is given up of a segment that cannot be read: one block of the usual file systems. */
@@ -121,13 +122,12 @@ export class WalReader implements Reader {
   }
 
   /** Writes the cursor, and again if it has moved meanwhile; a failure is reported and tried again later. */
-  save(): Promise<void> {
+  async save(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#saving ??= this.#saveLoop().finally(() => {
-      this.#saving = undefined;
-    });
-    return this.#saving;
+    if (this.#saved === this.#cursor) return;
+    this.#saving ??= this.#saveLoop();
+    await this.#saving;
   }
 
   async close(): Promise<void> {
@@ -137,18 +137,21 @@ export class WalReader implements Reader {
   }
 
   async #saveLoop(): Promise<void> {
-    while (this.#saved < this.#cursor) {
+    let failure: unknown;
+    while (this.#saved < this.#cursor && failure === undefined) {
       const position = this.#cursor;
       try {
         await this.#file.save(position);
+        this.#saved = position;
+        this.#host.settled();
       } catch (error) {
-        this.#host.diskError(`the cursor of ${this.name} cannot be saved`, error);
-        if (!this.#host.closed) this.#timer ??= setTimeout(() => void this.save(), readRetryMs).unref();
-        return;
+        failure = error;
       }
-      this.#saved = position;
-      this.#host.settled();
     }
+    this.#saving = undefined; // Together with the loop's last look at the cursor, so that no later save is lost.
+    if (failure === undefined) return;
+    this.#host.diskError(`the cursor of ${this.name} cannot be saved`, failure);
+    if (!this.#host.closed) this.#timer ??= setTimeout(() => void this.save(), cursorRetryMs).unref();
   }
 
   #advance(position: Position): void {

@@ -53,6 +53,8 @@ type DirectoryChange = readonly (readonly [name: string, inode: Inode | undefine
 export class MemoryDisk implements Disk {
   /** Asked before each operation. */
   fault: (operation: Operation, path: string) => Fault = () => undefined;
+  /** What every operation waits for. */
+  stall: Promise<void> | undefined;
   /** A planted lie: `sync` says yes and does nothing. */
   lies = false;
   operations = 0;
@@ -146,7 +148,7 @@ export class MemoryDisk implements Disk {
 
   /** Lets the operation happen, fail, or never end. */
   async operate(operation: Operation, path: string): Promise<Fault> {
-    await Promise.resolve();
+    await this.stall;
     if (this.#crashed) await new Promise(() => undefined);
     this.operations++;
     const fault = this.fault(operation, path);

@@ -1,0 +1,214 @@
+// The disk refuses: no false acknowledgement, no crash, and the queue goes on by itself when the disk does.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, rm, rmdir, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { type Batch, OfferError } from '../../../collector/component.ts';
+import type { Queue, QueueEvent } from '../../../collector/queue/queue.ts';
+import { openQueue } from '../../../collector/queue/wal.ts';
+import { type Fault, MemoryDisk, seededRandom } from './memory-disk.ts';
+import {
+  batchOf,
+  eventLog,
+  instance,
+  openScratch,
+  readAll,
+  readerName,
+  scratchDirectory,
+  textOf,
+} from './scratch.ts';
+
+const options = { directory: '/queue', readers: [readerName], segmentBytes: 4096, hotBytesMax: 1000 };
+
+/** Offers in groups, with and without origin; refused ones with origin come again. Gives what was acknowledged. */
+async function offerAll(queue: Queue, tag: string): Promise<Set<string>> {
+  const acknowledged = new Set<string>();
+  const offer = async (batch: Batch): Promise<boolean> => {
+    try {
+      await queue.offer(batch);
+      acknowledged.add(Buffer.from(batch.payload).toString());
+      return true;
+    } catch (error) {
+      assert.ok(error instanceof OfferError && error.retryable && error.retryAfterMs > 0, String(error));
+      return false;
+    }
+  };
+  for (let group = 0; group < 6; group++) {
+    const plain = Array.from({ length: 3 }, (_, index) => batchOf(`${tag}${group}.${index}`.padEnd(500)));
+    const origin = { instance: instance(1), sequence: queue.durableSequence(instance(1)) + 1n };
+    await Promise.all([...plain, batchOf(`${tag}${group}.s`, { origin })].map(offer));
+  }
+  return acknowledged;
+}
+
+/** One life: the fault, the end of the fault, a power loss, and a look at what is left. */
+async function liveWithFault(
+  disk: MemoryDisk,
+  from: number,
+  fault: Fault,
+  forEver: boolean,
+): Promise<boolean> {
+  let queue: Queue;
+  let hit = false;
+  let operation = 0;
+  disk.fault = () => {
+    const fails = forEver ? operation >= from : operation === from;
+    operation++;
+    hit ||= fails;
+    return fails ? fault : undefined;
+  };
+  try {
+    queue = await openQueue({ ...options, disk });
+  } catch {
+    return hit; // Refused to start: nothing was acknowledged.
+  }
+  const acknowledged = await offerAll(queue, 'a');
+  disk.fault = () => undefined;
+  const afterwards = await offerAll(queue, 'b');
+  assert.equal(afterwards.size, 24, 'does not resume');
+  for (const text of afterwards) acknowledged.add(text);
+  assertExactly(await textsOf(queue), acknowledged);
+  const again = await openQueue({ ...options, disk: disk.afterCrash(seededRandom(from)) });
+  assertExactly(await textsOf(again), acknowledged);
+  await again.close();
+  return hit;
+}
+
+async function textsOf(queue: Queue): Promise<string[]> {
+  queue.reader(readerName).seek(0n);
+  return (await readAll(queue)).map(textOf).filter(text => !text.startsWith('end-'));
+}
+
+/** Each acknowledged once. What was refused may be there too, when its fsync failed, but nothing is there twice. */
+function assertExactly(texts: readonly string[], acknowledged: ReadonlySet<string>): void {
+  const present = new Set(texts);
+  assert.equal(present.size, texts.length, 'something is there twice');
+  for (const text of acknowledged) assert.ok(present.has(text), `acknowledged and lost: ${text}`);
+}
+
+describe('disk errors', () => {
+  for (const fault of ['EIO', 'ENOSPC', 'EMFILE', 'short'] satisfies Fault[]) {
+    for (const forEver of [false, true]) {
+      it(`${fault} at every operation, ${forEver ? 'until it is mended' : 'once'}`, async () => {
+        let from = 0;
+        while (await liveWithFault(new MemoryDisk(), from, fault, forEver)) from++;
+        assert.ok(from > 20, `only ${from} operations`);
+      });
+    }
+  }
+
+  it('a failed fsync is never tried again: the segment is given up, and the group appended to a new one', async t => {
+    const disk = new MemoryDisk();
+    const { events, onEvent } = eventLog();
+    const queue = await openScratch(t, '/queue', { disk, onEvent });
+    await queue.offer(batchOf('before'));
+    let syncs = 0;
+    let failedPath = '';
+    disk.fault = (operation, path) => {
+      if (operation !== 'sync') return undefined;
+      if (path === failedPath) assert.fail('synced again');
+      if (syncs++ > 0) return undefined;
+      failedPath = path;
+      return 'EIO';
+    };
+    await Promise.all([queue.offer(batchOf('during')), queue.offer(batchOf('with it'))]);
+    disk.fault = () => undefined;
+    assert.deepEqual([queue.stats().retired, queue.stats().diskErrors, queue.stats().segments], [1n, 1n, 2]);
+    assert.match(events[0]!.message, /given up after a failed fsync/);
+    const again = await openScratch(t, '/queue', { disk: disk.afterCrash(() => 0.4) });
+    assert.deepEqual((await readAll(again)).map(textOf), ['before', 'during', 'with it']);
+    assert.equal(again.stats().damaged, 0n);
+  });
+
+  it('says once that the disk refuses, and once that it takes batches again', async t => {
+    const disk = new MemoryDisk();
+    const { events, onEvent } = eventLog();
+    const queue = await openScratch(t, '/queue', { disk, onEvent });
+    disk.fault = operation => (operation === 'write' ? 'ENOSPC' : undefined);
+    for (let index = 0; index < 3; index++)
+      await assert.rejects(queue.offer(batchOf('x')), /\/queue: ENOSPC/);
+    disk.fault = () => undefined;
+    for (let index = 0; index < 3; index++) await queue.offer(batchOf('y'));
+    assert.deepEqual(
+      events.map(event => event.level),
+      ['error', 'info'],
+    );
+    assert.deepEqual([queue.stats().refused, queue.stats().diskErrors], [3n, 3n]);
+  });
+
+  it('a cursor that cannot be saved stays, and is saved later', async t => {
+    const disk = new MemoryDisk();
+    const failed = Promise.withResolvers<QueueEvent>();
+    const queue = await openScratch(t, '/queue', { disk, onEvent: failed.resolve });
+    await queue.offer(batchOf('a'));
+    const reader = queue.reader(readerName);
+    const [first] = await reader.read(100, AbortSignal.timeout(5000));
+    disk.fault = (operation, path) => (operation === 'sync' && path.endsWith('.tmp') ? 'EIO' : undefined);
+    reader.done(first!.position);
+    assert.match((await failed.promise).message, /cursor of store cannot be saved/);
+    disk.fault = () => undefined;
+    await queue.close();
+    const again = await openScratch(t, '/queue', { disk: disk.afterKill() });
+    assert.deepEqual(await readAll(again), []);
+  });
+
+  it('a full file system refuses retryably and is used again when there is room', async t => {
+    const directory = await mountSmall(t);
+    if (directory === undefined) return;
+    const queue = await openScratch(t, join(directory, 'queue'), { segmentBytes: 65_536 });
+    await writeFile(join(directory, 'ballast'), Buffer.alloc(256 * 1024));
+    const texts: string[] = [];
+    const offer = async (): Promise<boolean> => {
+      const text = `${texts.length}`.padEnd(10_000);
+      try {
+        await queue.offer(batchOf(text));
+        texts.push(text);
+        return true;
+      } catch (error) {
+        assert.ok(error instanceof OfferError && error.retryable);
+        return false;
+      }
+    };
+    while (await offer());
+    assert.equal(await offer(), false);
+    assert.ok(texts.length > 5);
+    await rm(join(directory, 'ballast'));
+    for (let index = 0; index < 10; index++) assert.ok(await offer());
+    await queue.close();
+    const again = await openScratch(t, join(directory, 'queue'));
+    assert.deepEqual((await readAll(again)).map(textOf), texts);
+    assert.equal(again.stats().damaged, 0n);
+    await again.close();
+  });
+
+  it('a deleted directory refuses, and a new one is used', async t => {
+    const directory = join(await scratchDirectory(t), 'queue');
+    await mkdir(directory);
+    const queue = await openScratch(t, directory, { segmentBytes: 4096 });
+    await queue.offer(batchOf('x'.repeat(4000)));
+    await rm(directory, { recursive: true });
+    await assert.rejects(queue.offer(batchOf('y'.repeat(4000))), /ENOENT/);
+    await mkdir(directory);
+    await queue.offer(batchOf('z'));
+    assert.equal((await readdir(directory)).filter(name => name.endsWith('.wal')).length, 1);
+  });
+});
+
+/** A tmpfs of 512 KiB; undefined, and the test is skipped, where mounting is not allowed. */
+async function mountSmall(t: TestContext): Promise<string | undefined> {
+  const directory = await mkdtemp(join(tmpdir(), 'tricord-small-'));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', directory], { stdio: 'pipe' });
+  } catch (error) {
+    t.skip(`a tmpfs cannot be mounted: ${(error as Error).message.split('\n').at(-2)}`);
+    await rmdir(directory);
+    return undefined;
+  }
+  t.after(async () => {
+    execFileSync('umount', ['--lazy', directory]);
+    await rmdir(directory);
+  });
+  return directory;
+}
