@@ -136,12 +136,13 @@ export function parseTraceparent(header: string, traceState?: TraceState): SpanI
 }
 
 /** A header that came in several lines is one list (RFC 9110 §5.3). */
-function joined(header: string | string[] | undefined): string | undefined {
-  return Array.isArray(header) ? header.join(',') : typeof header === 'string' ? header : undefined;
+function joined(header: unknown): string | undefined {
+  if (Array.isArray(header)) return header.filter(line => typeof line === 'string').join(',');
+  return typeof header === 'string' ? header : undefined;
 }
 
 /** What the carrier has under `key`; a getter or carrier that throws has nothing. */
-function read(carrier: unknown, key: string, getter: TextMapGetter): string | string[] | undefined {
+function read(carrier: unknown, key: string, getter: TextMapGetter): unknown {
   try {
     return getter.get(carrier, key);
   } catch {

@@ -5,7 +5,6 @@ import { AttributeSlots, defaultAttributeLimits } from '../context/attributes.ts
 import type { Clock } from '../context/clock.ts';
 import { processClock } from '../context/clock.ts';
 import type { AttributeList, Sink } from '../transport/otlp/record.ts';
-import type { LineKeys } from './json-line.ts';
 import type { LogCounters } from './logger.ts';
 import { Logger, LogPipeline } from './logger.ts';
 
@@ -15,8 +14,6 @@ export interface LoggerProviderOptions {
   /** Default: the clock of the process. Its anchor must be the one that the sink's writer adds. */
   readonly clock?: Clock | undefined;
   readonly limits?: Partial<AttributeLimits> | undefined;
-  /** The keys of JSON lines that become severity, time and body. Default: pino's `level`, `time` and `msg`. */
-  readonly lineKeys?: LineKeys | undefined;
 }
 
 export class LoggerProvider implements OtelLoggerProvider {
@@ -25,12 +22,7 @@ export class LoggerProvider implements OtelLoggerProvider {
 
   constructor(options: LoggerProviderOptions) {
     const attributeLimits = { ...defaultAttributeLimits, ...options.limits };
-    this.#pipeline = new LogPipeline(
-      options.sink,
-      options.clock ?? processClock,
-      attributeLimits,
-      options.lineKeys,
-    );
+    this.#pipeline = new LogPipeline(options.sink, options.clock ?? processClock, attributeLimits);
   }
 
   /** The same logger for the same name, version, schema URL and scope attributes. */

@@ -62,13 +62,14 @@ export class LogPipeline {
   };
   #scratch: LogScratch | undefined = new LogScratch();
 
-  constructor(sink: Sink, clock: Clock, attributeLimits: AttributeLimits, keys?: LineKeys) {
+  constructor(sink: Sink, clock: Clock, attributeLimits: AttributeLimits) {
     this.sink = sink;
     this.clock = clock;
     this.limits = attributeLimits;
-    this.#lines = new JsonLineScanner(clock, attributeLimits, this.counters, keys);
+    this.#lines = new JsonLineScanner(clock, attributeLimits, this.counters);
   }
 
+  /** The scanner for these keys; the same object of keys gets the same scanner. */
   scanner(keys: LineKeys | undefined): JsonLineScanner {
     if (keys === undefined) return this.#lines;
     let scanner = this.#scanners.get(keys);
