@@ -65,6 +65,21 @@ export interface Exporter extends Component {
   export(batches: readonly QueuedBatch[]): Promise<void>;
   /** Present when `export` resolving does not yet mean "settled": the queue's cursor then follows this instead. */
   readonly settlement?: Settlement | undefined;
+  /** Present when it has its own view of how often and when to try again. */
+  readonly retry?: RetryPolicy | undefined;
+  /** Payload bytes that one call of `export` is given at most, a single larger batch apart; 4 MiB unless it says. */
+  readonly exportBytesMax?: number | undefined;
+}
+
+/** When a retryable failure is tried again: waits grow by `multiplier`, each spread by ± `randomization`. Milliseconds. */
+export interface RetryPolicy {
+  readonly initialMs: number;
+  readonly maxMs: number;
+  readonly multiplier: number;
+  /** 0 to 1. */
+  readonly randomization: number;
+  /** After so long the batches are dropped, counted; 0: never, they wait in the queue. */
+  readonly giveUpAfterMs: number;
 }
 
 /**

@@ -13,6 +13,7 @@ import type {
   ProcessorFactory,
   ReceiverFactory,
   Registry,
+  Types,
 } from './factory.ts';
 import { suggestion } from './suggestions.ts';
 
@@ -61,15 +62,15 @@ export interface Config {
 }
 
 /** @throws ConfigError with everything that is wrong */
-export function loadConfig(sources: ConfigSources, registry: Registry): Config {
+export async function loadConfig(sources: ConfigSources, registry: Registry): Promise<Config> {
   const root = readTree(sources);
   const problems: Problem[] = [];
   const shape = check(configSchema, root);
   if ('problems' in shape) problems.push(...shape.problems);
-  const receivers = componentsOf(root, 'receivers', registry.receivers, problems);
-  const processors = componentsOf(root, 'processors', registry.processors, problems);
-  const exporters = componentsOf(root, 'exporters', registry.exporters, problems);
-  const connectors = componentsOf(root, 'connectors', registry.connectors, problems);
+  const receivers = await componentsOf(root, 'receivers', registry.receivers, problems);
+  const processors = await componentsOf(root, 'processors', registry.processors, problems);
+  const exporters = await componentsOf(root, 'exporters', registry.exporters, problems);
+  const connectors = await componentsOf(root, 'connectors', registry.connectors, problems);
   if ('problems' in shape) throw new ConfigError(problems);
 
   const { service } = shape.value;
@@ -116,24 +117,25 @@ function idsOf(root: MapNode, kind: ComponentKind): string[] {
   return node?.kind === 'map' ? [...node.entries.keys()] : [];
 }
 
-/** As in the OpenTelemetry Collector: `type` or `type/name`. */
-const ID = /^([A-Za-z][A-Za-z0-9_]{0,62})(?:\/[^\s/]{1,128})?$/;
+/** As in the OpenTelemetry Collector: `type` or `type/name`. At most 64 characters: it names files. */
+const ID = /^(?=.{1,64}$)([A-Za-z][A-Za-z0-9_]*)(?:\/[^\s/]+)?$/;
 
-function componentsOf<F extends { readonly schema: z.ZodType }>(
+async function componentsOf<F extends { readonly schema: z.ZodType }>(
   root: MapNode,
   kind: ComponentKind,
-  known: Readonly<Record<string, F>>,
+  types: Types<F>,
   problems: Problem[],
-): ComponentConfig<F>[] {
+): Promise<ComponentConfig<F>[]> {
   const node = root.entries.get(kind)?.node;
   if (node?.kind !== 'map') return [];
   const found: ComponentConfig<F>[] = [];
   for (const [id, { place, node: settings }] of node.entries) {
     const type = ID.exec(id)?.[1];
-    const factory = type !== undefined && Object.hasOwn(known, type) ? known[type] : undefined;
-    if (factory === undefined)
-      problems.push({ place, message: unknownType(kind, id, type, Object.keys(known)) });
+    const load = type !== undefined && Object.hasOwn(types, type) ? types[type] : undefined;
+    if (load === undefined)
+      problems.push({ place, message: unknownType(kind, id, type, Object.keys(types)) });
     else {
+      const factory = await load();
       const checked = check(factory.schema, orEmpty(settings), [kind, id]);
       if ('problems' in checked) problems.push(...checked.problems);
       else found.push({ id, factory, settings: checked.value, place });
@@ -151,7 +153,7 @@ function unknownType(
   const word = kind.slice(0, -1);
   if (type === undefined) return `"${id}" is no ${word} id; write type or type/name`;
   const near = suggestion(type, known);
-  const list = near.startsWith('; known') ? '' : `; known: ${[...known].sort().join(', ')}`;
+  const list = near.startsWith('; known') ? '' : ` (known: ${[...known].sort().join(', ')})`;
   return `unknown ${word} type "${type}"${near}${list}`;
 }
 

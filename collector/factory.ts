@@ -56,12 +56,14 @@ export function factory<Settings, Product, Inputs extends unknown[]>(
   };
 }
 
-/** The known component types, by kind. */
+/** Known types of one kind; loaded when a configuration names them, so that nobody pays for what is not used. */
+export type Types<F> = Readonly<Record<string, () => Promise<F>>>;
+
 export interface Registry {
-  readonly receivers: Readonly<Record<string, ReceiverFactory>>;
-  readonly processors: Readonly<Record<string, ProcessorFactory>>;
-  readonly exporters: Readonly<Record<string, ExporterFactory>>;
-  readonly connectors: Readonly<Record<string, ConnectorFactory>>;
+  readonly receivers: Types<ReceiverFactory>;
+  readonly processors: Types<ProcessorFactory>;
+  readonly exporters: Types<ExporterFactory>;
+  readonly connectors: Types<ConnectorFactory>;
 }
 
 export type ComponentKind = keyof Registry;

@@ -18,9 +18,10 @@ export class ConfigError extends Error {
   readonly problems: readonly Problem[];
 
   constructor(problems: readonly Problem[]) {
-    super(problems.map(formatProblem).join('\n'));
+    const inOrder = problems.toSorted(byPlace);
+    super(inOrder.map(formatProblem).join('\n'));
     this.name = 'ConfigError';
-    this.problems = problems;
+    this.problems = inOrder;
   }
 }
 
@@ -28,4 +29,9 @@ export class ConfigError extends Error {
 export function formatProblem({ place, message }: Problem): string {
   const at = place.line === 0 ? place.file : `${place.file}:${place.line}:${place.column}`;
   return printable(`${at}: ${message}`);
+}
+
+/** As a person reads: line by line within a file; the files in the order in which they were found. */
+function byPlace({ place: a }: Problem, { place: b }: Problem): number {
+  return a.file === b.file ? a.line - b.line || a.column - b.column : 0;
 }

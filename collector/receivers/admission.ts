@@ -1,24 +1,12 @@
 // What every receiver does with a request's bytes: check them, offer them, count them.
-import { checkRequest, Signal, type SignalName } from 'tricord/otlp';
+import { checkRequest, Signal } from 'tricord/otlp';
 import type { Origin } from '../component.ts';
 import type { ComponentContext, Intake } from '../factory.ts';
 import type { Counter } from '../self-telemetry.ts';
+import { itemNames, signalNames } from '../signals.ts';
 import { refusalOf } from './refusal.ts';
 
 export type Transport = 'grpc' | 'http' | 'stream';
-
-/** How OpenTelemetry's own collector calls the items of a signal in its metric names. */
-export const itemNames: Readonly<Record<Signal, string>> = {
-  [Signal.traces]: 'spans',
-  [Signal.metrics]: 'metric_points',
-  [Signal.logs]: 'log_records',
-};
-
-export const signalNames: Readonly<Record<Signal, SignalName>> = {
-  [Signal.traces]: 'traces',
-  [Signal.metrics]: 'metrics',
-  [Signal.logs]: 'logs',
-};
 
 /** The one way into the queue, for one receiver and transport. */
 export class Admission {

@@ -11,17 +11,11 @@ import {
 import { Signal, STREAM_PATH } from 'tricord/otlp';
 import { type Endpoint, endpointText } from '../config/values.ts';
 import { listenError, probeListen } from '../listen.ts';
+import { exportPaths } from '../signals.ts';
 import type { Admission } from './admission.ts';
 import { grpcStatus } from './grpc-status.ts';
 import { REQUEST_BYTES_MAX } from './refusal.ts';
 import type { StreamService } from './stream.ts';
-
-/** OTLP/gRPC's method of each signal (opentelemetry-proto, collector/<signal>/v1). */
-export const exportPaths: Readonly<Record<Signal, string>> = {
-  [Signal.traces]: '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
-  [Signal.metrics]: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
-  [Signal.logs]: '/opentelemetry.proto.collector.logs.v1.LogsService/Export',
-};
 
 const options = {
   'grpc.max_receive_message_length': REQUEST_BYTES_MAX,

@@ -1,0 +1,97 @@
+// The running graph: the exporters with their loops over the queue, started before the receivers and stopped after them.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Exporter, Processor } from './component.ts';
+import type { Config } from './config.ts';
+import { type ChainsOf, ExportLoop } from './export-loop.ts';
+import type { ComponentContext } from './factory.ts';
+import { StartError } from './listen.ts';
+import type { Queue } from './queue/queue.ts';
+import { type Path, pathsOf } from './routing.ts';
+
+export type ContextOf = (id: string) => ComponentContext;
+
+interface Branch {
+  readonly id: string;
+  readonly exporter: Exporter;
+  readonly loop: ExportLoop;
+}
+
+/** Everything behind the queue. */
+export class Pipelines {
+  readonly #branches: readonly Branch[];
+  readonly #started: Branch[] = [];
+
+  constructor(branches: readonly Branch[]) {
+    this.#branches = branches;
+  }
+
+  /** Makes processors and exporters; nothing runs yet. */
+  static async create(config: Config, queue: Queue, contextOf: ContextOf): Promise<Pipelines> {
+    const steps = new Map<string, Processor>();
+    for (const { id, factory, settings } of [...config.processors, ...config.connectors]) {
+      steps.set(id, await factory.create(settings, contextOf(id)));
+    }
+    const paths = pathsOf(config);
+    const branches: Branch[] = [];
+    for (const { id, factory, settings } of config.exporters) {
+      const exporter = await factory.create(settings, contextOf(id)).catch(startError(id));
+      const chainsOf = chainsFor(
+        paths.filter(path => path.exporter === id),
+        steps,
+      );
+      branches.push({
+        id,
+        exporter,
+        loop: new ExportLoop(exporter, queue.reader(id), chainsOf, contextOf(id)),
+      });
+    }
+    return new Pipelines(branches);
+  }
+
+  get exporters(): readonly Exporter[] {
+    return this.#branches.map(({ exporter }) => exporter);
+  }
+
+  /** How each exporter fares, by `exporter <id>`. */
+  states(): Readonly<Record<string, string>> {
+    return Object.fromEntries(this.#branches.map(({ id, loop }) => [`exporter ${id}`, loop.state]));
+  }
+
+  async start(): Promise<void> {
+    for (const branch of this.#branches) {
+      await branch.exporter.start().catch(startError(branch.id));
+      this.#started.push(branch);
+      branch.loop.start();
+    }
+  }
+
+  /** Exports what is in the queue, for as long as `withinMs` allows; the rest stays there. Receivers have stopped. */
+  async stop(withinMs: number): Promise<void> {
+    const late = new AbortController();
+    const drained = Promise.all(this.#started.map(({ loop }) => loop.drain()));
+    await Promise.race([drained, delay(withinMs, undefined, { signal: late.signal }).catch(() => undefined)]);
+    late.abort();
+    for (const { loop } of this.#started) loop.abort();
+    await Promise.all(this.#started.map(({ exporter }) => exporter.stop()));
+    await drained;
+  }
+}
+
+function startError(id: string): (error: unknown) => never {
+  return error => {
+    if (error instanceof StartError) throw error;
+    throw new StartError(`exporter ${id} cannot start: ${(error as Error).message}`, { cause: error });
+  };
+}
+
+/** The chains of an exporter by receiver and signal. */
+function chainsFor(paths: readonly Path[], steps: ReadonlyMap<string, Processor>): ChainsOf {
+  const chains = new Map<string, Processor[][]>();
+  const keyOf = (receiver: string, signal: number): string => `${signal} ${receiver}`;
+  for (const path of paths) {
+    const key = keyOf(path.receiver, path.signal);
+    const chain = path.steps.map(id => steps.get(id)!);
+    chains.set(key, [...(chains.get(key) ?? []), chain]);
+  }
+  return (source, signal) => chains.get(keyOf(source ?? '', signal)) ?? [];
+}

@@ -1,0 +1,12 @@
+// The query APIs over the store, loaded when there is a store to ask.
+import type { Store } from '../store/store.ts';
+import type { Route } from './router.ts';
+
+export async function queryRoutes(store: Store): Promise<Route[]> {
+  const [loki, prometheus, tempo] = await Promise.all([
+    import('../query/loki.ts'),
+    import('../query/prometheus.ts'),
+    import('../query/tempo.ts'),
+  ]);
+  return [...loki.lokiRoutes(store), ...prometheus.prometheusRoutes(store), ...tempo.routes(store)];
+}
