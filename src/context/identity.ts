@@ -29,7 +29,7 @@ for (let i = 0; i < 16; i++) nibbles['0123456789abcdef'.charCodeAt(i)] = i;
  * Reads eight lowercase hex digits at `at` into one word. Undefined when one of them is something else;
  * uppercase is something else (W3C Trace Context §3.2.2).
  */
-export function wordFromHex(hex: string, at: number): number | undefined {
+function wordFromHex(hex: string, at: number): number | undefined {
   let word = 0;
   let seen = 0;
   for (let i = at; i < at + 8; i++) {

@@ -120,7 +120,7 @@ function extractIdentity(carrier: unknown, getter: TextMapGetter): SpanIdentity 
  * Reads a `traceparent` header (Trace Context §3.2). Version ff, uppercase digits and all-zero IDs are invalid; of a
  * version to come the first four fields are read. Undefined when invalid.
  */
-export function parseTraceparent(header: string, traceState?: TraceState): SpanIdentity | undefined {
+function parseTraceparent(header: string, traceState?: TraceState): SpanIdentity | undefined {
   const text = header.trim();
   if (text.length < VERSION_0_LENGTH) return undefined;
   const version = text.slice(0, 2);

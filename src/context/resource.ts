@@ -6,7 +6,7 @@ import path from 'node:path';
 import { percentDecode } from './baggage.ts';
 
 /** Values that a resource attribute has here. */
-export type ResourceValue = string | number | boolean | readonly string[];
+type ResourceValue = string | number | boolean | readonly string[];
 
 /** The attributes of the resource in the slots of an `AttributeList`. */
 export interface Resource {
