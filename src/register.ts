@@ -1,7 +1,7 @@
 // `node --require tricord/register app.js`, or `--import`: starts the agent and instruments the application's libraries.
 import { isMainThread } from 'node:worker_threads';
 import { start } from './index.ts';
-import { reportFault } from './instrument/fault.ts';
+import { reportFault, tell } from './instrument/fault.ts';
 import { installInstrumentations } from './instrument/installation.ts';
 import { readOptions } from './options.ts';
 
@@ -13,8 +13,8 @@ function register(): void {
   // Threads inherit `--require`: those of libraries, such as pino's transports, have nothing to observe.
   if (!isMainThread || !claim()) return;
   if (!isSupported(process.versions.node)) {
-    const needed = `Node.js ${NODE_MIN.major}.${NODE_MIN.minor} or later is needed`;
-    reportFault('the start', `${needed}, this is ${process.versions.node}`);
+    const { major, minor } = NODE_MIN;
+    tell(`not started: Node.js ${major}.${minor} or later is needed, this is ${process.versions.node}.`);
     return;
   }
   try {

@@ -1,15 +1,32 @@
 // Keeps faults of the instrumentation away from the application: each kind is told once, on stderr, and no more.
+import { TricordError } from '../index.ts';
 
 const told = new Set<string>();
 
-/** Says on one line of stderr what failed and why; once for each `what`, however often it fails. Never throws. */
+/** Writes one line to stderr, unless it has been written before. Never throws. */
+export function tell(line: string): void {
+  if (told.has(line)) return;
+  told.add(line);
+  try {
+    process.stderr.write(`tricord: ${line}\n`);
+  } catch {
+    // A closed stderr: there is nobody left to tell.
+  }
+}
+
+/** Tells what failed and why; once for each `what`, however often and for whatever reasons it fails. Never throws. */
 export function reportFault(what: string, error: unknown): void {
   if (told.has(what)) return;
   told.add(what);
+  tell(`${what} failed: ${reasonOf(error).replace(/\s*\n\s*/g, ' | ')}`);
+}
+
+/** The message of an error that somebody made on purpose, the stack of one that nobody expected. */
+function reasonOf(error: unknown): string {
   try {
-    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(`tricord: ${what} failed: ${reason.replace(/\s*\n\s*/g, ' | ')}\n`);
+    if (error instanceof TricordError) return error.message;
+    return error instanceof Error ? (error.stack ?? error.message) : String(error);
   } catch {
-    // A closed stderr, an error whose getters throw: there is nobody left to tell.
+    return 'an error that cannot be read';
   }
 }

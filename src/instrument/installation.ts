@@ -1,7 +1,7 @@
 // Every instrumentation by its name, and which of them are asked for.
 import { instrumentExpress } from './express.ts';
 import { instrumentFastify } from './fastify.ts';
-import { reportFault } from './fault.ts';
+import { reportFault, tell } from './fault.ts';
 import { instrumentHttpClient } from './http-client.ts';
 import { instrumentHttpServer } from './http-server.ts';
 import { onPackageLoad } from './module-hooks.ts';
@@ -42,14 +42,14 @@ function selected(list: readonly string[]): ReadonlySet<string> {
     const name = item.replace(/^-/, '');
     if (item === 'none') names.clear();
     else if (item === 'all') for (const each of instrumentations.keys()) names.add(each);
-    else if (!instrumentations.has(name)) reportUnknown(item);
+    else if (!instrumentations.has(name)) tellUnknown(item);
     else if (item === name) names.add(name);
     else names.delete(name);
   }
   return names;
 }
 
-function reportUnknown(item: string): void {
+function tellUnknown(item: string): void {
   const known = [...instrumentations.keys()].join(', ');
-  reportFault(`TRICORD_INSTRUMENTATIONS: "${item}"`, `there are all, none, ${known}`);
+  tell(`TRICORD_INSTRUMENTATIONS: ${JSON.stringify(item)} is ignored; there are all, none, ${known}.`);
 }
