@@ -54,13 +54,16 @@ export function parseTree(text: string, file: string, environment: Environment):
     const { line, col } = lines.linePos(offset);
     return { file, line, column: col };
   };
-  const located = ({ message, pos }: YAMLError): Problem => ({ place: placeAt(pos[0]), message });
+  const located = ({ message, pos }: YAMLError): Problem => {
+    const blanks = /^\s*/.exec(text.slice(pos[0]))![0].length; // The parser points to where the token before ended.
+    return { place: placeAt(pos[0] + blanks), message };
+  };
   if (document.errors.length > 0) throw new ConfigError(document.errors.map(located));
 
   const problems: Problem[] = [];
   let nodes = 0;
   const convert = (node: Node | null | undefined, fallback: Place, depth: number): ConfigNode => {
-    const place = node?.range ? placeAt(node.range[0]) : fallback;
+    const place = node?.range && node.range[1] > node.range[0] ? placeAt(node.range[0]) : fallback;
     if (depth > DEPTH_MAX || ++nodes > NODES_MAX) {
       throw new ConfigError([{ place, message: 'nested too deeply, or too many values' }]);
     }

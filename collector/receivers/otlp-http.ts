@@ -95,7 +95,8 @@ export class HttpListener {
     if (response.destroyed) return;
     if (!request.complete) discard(request);
     const closing = request.complete ? {} : { connection: 'close' };
-    response.writeHead(status, { 'content-type': type, ...headers, ...closing });
+    const length = String(Buffer.byteLength(body));
+    response.writeHead(status, { 'content-type': type, 'content-length': length, ...headers, ...closing });
     response.end(body);
   }
 
