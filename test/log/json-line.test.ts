@@ -134,6 +134,11 @@ describe('duplicate keys', () => {
     });
   });
 
+  it('are found behind one that was cut out', () => {
+    const value = 'v'.repeat(200);
+    assert.deepEqual(attributes(`{"a":1,"b":"${value}","a":2,"b":3}`), { a: 2, b: 3 });
+  });
+
   it('of a label leave the value of the line', () => {
     const context = root.withLabels({ tenant: 'acme', job: 'etl' });
     const { record } = emit('{"tenant":"other","msg":"m"}', { context });
@@ -217,7 +222,7 @@ describe('the bounds of a line', () => {
 
   it('never write past the frame, whatever its size', () => {
     const line =
-      '{"msg":"\\u00e9\\ud83d\\ude00é","a":{"b":[1,-1,1.5,true,null,"\\n"]},"err":{"type":"T","code":1}}';
+      '{"msg":"plain \\u20ac\\ud83d\\ude00é","a":{"b":[1,-1,1.5,true,null,"\\n"]},"err":{"type":"T","code":1}}';
     const sink = new MemorySink(0n, 4096);
     const provider = new LoggerProvider({ sink });
     provider.getLogger('x').emitJsonLine(line, root);
