@@ -102,7 +102,8 @@ export class Collector {
 
   constructor(child: Child) {
     this.child = child;
-    this.endpoints = (JSON.parse(child.readyLine) as { endpoints: Endpoints }).endpoints;
+    const { endpoints } = JSON.parse(child.readyLine) as { endpoints: Record<string, string> };
+    this.endpoints = { grpc: endpoints['otlp.grpc']!, http: endpoints['otlp.http']!, web: endpoints.web! };
   }
 
   get url(): string {
