@@ -150,10 +150,11 @@ export class JsonLineScanner {
   #roleOf(bytes: Uint8Array, key: number, length: number): Role {
     const candidates = this.#known[length];
     if (candidates === undefined) return Role.none;
-    for (const known of candidates) {
-      let i = 0;
-      while (i < length && known.bytes[i] === bytes[key + i]) i++;
-      if (i === length) return known.role;
+    for (let i = 0; i < candidates.length; i++) {
+      const known = candidates[i]!;
+      let same = 0;
+      while (same < length && known.bytes[same] === bytes[key + same]) same++;
+      if (same === length) return known.role;
     }
     return Role.none;
   }

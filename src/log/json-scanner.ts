@@ -312,9 +312,8 @@ export class JsonScanner {
       else writer.int(3, value);
       return;
     }
-    const text = this.text(start, this.pos);
-    const exact = /^-?\d{16,19}$/.test(text) ? BigInt(text) : undefined;
-    if (exact !== undefined && BigInt.asIntN(64, exact) === exact) writer.int64(3, exact);
+    const exact = this.pos - start > SAFE_DIGITS ? exactInteger(this.text(start, this.pos)) : undefined;
+    if (exact !== undefined) writer.int64(3, exact);
     else writer.double(4, value);
   }
 
@@ -363,6 +362,13 @@ export class JsonScanner {
     this.pos = pos;
     return value;
   }
+}
+
+/** The integer of a text without point and exponent, where int64 holds it. */
+function exactInteger(text: string): bigint | undefined {
+  if (!/^-?\d{16,19}$/.test(text)) return undefined;
+  const value = BigInt(text);
+  return BigInt.asIntN(64, value) === value ? value : undefined;
 }
 
 /** A code point as UTF-8; returns the position behind it. */
