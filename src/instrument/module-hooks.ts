@@ -1,5 +1,5 @@
 // Finds libraries as the application loads them, without a frame in its stack traces or a change to their source.
-import { createRequire, registerHooks } from 'node:module';
+import nodeModule, { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { reportFault } from './fault.ts';
 
@@ -31,7 +31,8 @@ export function onPackageLoad(packageName: string, patch: Patch): void {
 }
 
 function watchResolution(): void {
-  registerHooks({
+  // Not imported by name: versions of Node that lack it must be able to load this file, and be told that they are too old.
+  nodeModule.registerHooks({
     resolve(specifier, context, nextResolve) {
       const resolved = nextResolve(specifier, context);
       const name = packageOf(specifier);
