@@ -1,5 +1,5 @@
-// How many bytes the queue takes: on disk and, not durable yet, in memory.
-import { OfferError } from '../component.ts';
+// What the queue takes: which batches, and how many bytes, on disk and, not durable yet, in memory.
+import { type Batch, OfferError } from '../component.ts';
 
 /*
  *   | on disk                    | waiting | free                 | bytesMax
@@ -10,6 +10,7 @@ import { OfferError } from '../component.ts';
  */
 
 const retryAfterMs = 1000;
+const sequenceMax = 2n ** 64n - 1n;
 /** What a waiting record counts for at least: the objects around it take memory too. */
 const waitingCostMin = 1024;
 
@@ -72,4 +73,18 @@ export class Admission {
 
 function costOf(bytes: number): number {
   return Math.max(bytes, waitingCostMin);
+}
+
+/** @throws OfferError for what no retry would change. */
+export function checkBatch({ items, source, origin }: Batch): void {
+  if (!Number.isInteger(items) || items < 0 || items > 0xffff_ffff) {
+    throw new OfferError(`a batch of ${items} items`, false);
+  }
+  if (source !== undefined && Buffer.byteLength(source) > 255) {
+    throw new OfferError('the source of a batch is longer than 255 bytes', false);
+  }
+  if (origin === undefined) return;
+  if (origin.instance.length !== 16 || origin.sequence < 1n || origin.sequence > sequenceMax) {
+    throw new OfferError('an origin is an instance of 16 bytes and a sequence from 1 on', false);
+  }
 }

@@ -1,11 +1,12 @@
 // The queue on disk: takes offers, commits all that wait with one fsync, and lets readers go through what is durable.
 import { type Batch, OfferError, type Position, type QueuedBatch } from '../component.ts';
-import { Admission } from './admission.ts';
+import { Admission, checkBatch } from './admission.ts';
 import type { CursorFile } from './cursor.ts';
 import type { Horizon } from './dedup.ts';
 import type { Disk } from './disk.ts';
+import { type Entry, entryOf, recordBytes } from './group.ts';
 import type { DirectoryLock } from './lock.ts';
-import { type Entry, entryOf, recordBytes, SegmentLog } from './log.ts';
+import { SegmentLog } from './log.ts';
 import { origin, segmentOf } from './position.ts';
 import type { Queue, QueueOptions, QueueStats, Reader } from './queue.ts';
 import { type ReaderHost, WalReader } from './reader.ts';
@@ -21,7 +22,6 @@ import { Tail } from './tail.ts';
  */
 
 const retryAfterMs = 1000;
-const sequenceMax = 2n ** 64n - 1n;
 
 export type Settings = QueueOptions & {
   readonly [K in 'segmentBytes' | 'bytesMax' | 'waitingBytesMax' | 'hotBytesMax' | 'fsyncIntervalMs']: number;
@@ -146,10 +146,12 @@ export class DurableQueue implements Queue, ReaderHost {
   async changed(seen: number, signal: AbortSignal): Promise<void> {
     if (this.changes !== seen || signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#listeners.add(resolve);
-    signal.addEventListener('abort', () => resolve(), { once: true });
+    const listener = (): void => resolve();
+    this.#listeners.add(listener);
+    signal.addEventListener('abort', listener);
     await promise;
-    this.#listeners.delete(resolve);
+    this.#listeners.delete(listener);
+    signal.removeEventListener('abort', listener);
   }
 
   passed(): void {
@@ -166,8 +168,8 @@ export class DurableQueue implements Queue, ReaderHost {
     this.#wake();
   }
 
-  damage(message: string): void {
-    this.#damaged++;
+  damage(message: string, count: number): void {
+    this.#damaged += count;
     this.warn(message);
   }
 
@@ -258,6 +260,7 @@ export class DurableQueue implements Queue, ReaderHost {
     if (!this.#failing) onEvent({ level: 'error', message, error: cause });
     this.#failing = true;
     this.#horizon.abandon();
+    this.#reclaimDue = true; // What readers are done with may make room.
     for (const { entry, reject } of group) {
       this.#refused++;
       this.#admission.release(entry.bytes);
@@ -296,6 +299,7 @@ export class DurableQueue implements Queue, ReaderHost {
     } catch (error) {
       this.diskError('a segment cannot be deleted', error);
     }
+    for (const reader of this.#readers.values()) reader.release();
   }
 
   #leastOf(place: (reader: WalReader) => Position): Position {
@@ -321,19 +325,5 @@ export class DurableQueue implements Queue, ReaderHost {
     while (this.#working !== undefined) await this.#working;
     await this.log.close().catch(error => this.diskError('the last fsync failed', error));
     this.#lock.release();
-  }
-}
-
-/** @throws OfferError for what no retry would change. */
-function checkBatch({ items, source, origin }: Batch): void {
-  if (!Number.isInteger(items) || items < 0 || items > 0xffff_ffff) {
-    throw new OfferError(`a batch of ${items} items`, false);
-  }
-  if (source !== undefined && Buffer.byteLength(source) > 255) {
-    throw new OfferError('the source of a batch is longer than 255 bytes', false);
-  }
-  if (origin === undefined) return;
-  if (origin.instance.length !== 16 || origin.sequence < 1n || origin.sequence > sequenceMax) {
-    throw new OfferError('an origin is an instance of 16 bytes and a sequence from 1 on', false);
   }
 }

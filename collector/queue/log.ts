@@ -1,37 +1,12 @@
 // The segments as one log: appends groups of records to the newest, gives it up when the disk fails, deletes the oldest.
-import { crc32 } from 'node:zlib';
-import type { Batch, Position, QueuedBatch } from '../component.ts';
+import type { Position, QueuedBatch } from '../component.ts';
 import type { Horizon } from './dedup.ts';
 import type { Disk } from './disk.ts';
+import { type Entry, horizonRecords, layOut } from './group.ts';
 import { positionOf, segmentOf } from './position.ts';
 import type { FsyncMode } from './queue.ts';
-import { encodeRecordHeader, RecordKind, recordHeaderBytes } from './record.ts';
 import type { Warn } from './recovery.ts';
-import { newMarker, type Segment, type SegmentHeader, SegmentWriter, segmentHeaderBytes } from './segment.ts';
-
-/** A batch on its way into the log. */
-export interface Entry {
-  readonly batch: Batch;
-  readonly receivedAt: number;
-  /** The receiver's id as it stands before the payload. */
-  readonly source: Buffer;
-  readonly bodyCrc: number;
-  /** Bytes of the record. */
-  readonly bytes: number;
-}
-
-/** Bytes of the record that this batch becomes. */
-export function recordBytes({ source, payload }: Batch): number {
-  return recordHeaderBytes + (source === undefined ? 0 : Buffer.byteLength(source)) + payload.length;
-}
-
-export function entryOf(batch: Batch, receivedAt: number): Entry {
-  const source = batch.source === undefined ? noSource : Buffer.from(batch.source);
-  const bodyCrc = crc32(batch.payload, crc32(source));
-  return { batch, receivedAt, source, bodyCrc, bytes: recordBytes(batch) };
-}
-
-const noSource = Buffer.alloc(0);
+import { newMarker, type Segment, SegmentWriter } from './segment.ts';
 
 export interface LogOptions {
   readonly disk: Disk;
@@ -54,6 +29,8 @@ export class SegmentLog {
   #nextNumber: number;
   /** Written since the last fsync: in the modes that do not wait for it. */
   #dirty = false;
+  /** The last write failed: perhaps there is no room for a whole segment. */
+  #crowded = false;
   #linkedCheckedAt = 0;
 
   constructor(options: LogOptions, segments: Segment[], nextNumber: number) {
@@ -101,17 +78,17 @@ export class SegmentLog {
     await this.#sync(this.#writer);
   }
 
-  /** Deletes segments from the oldest on, as long as all in them is at or before the position. */
+  /**
+   * Deletes segments from the oldest on, as long as all in them is at or before the position. The newest goes last, when it
+   * takes no more: its successor must hold the horizon first.
+   */
   async reclaim(settled: Position): Promise<void> {
+    await this.#deleteUpTo(settled);
     const newest = this.segments.at(-1);
-    if (newest !== undefined && newest.last <= settled && this.#isFull(newest)) {
-      await this.#seal();
-      await this.#open();
-    }
-    for (let oldest = this.segments[0]; oldest !== undefined; oldest = this.segments[0]) {
-      if (this.segments.length === 1 || !oldest.sealed || oldest.last > settled) return;
-      await this.#delete(oldest);
-    }
+    if (newest === undefined || newest.last > settled || !this.#isFull(newest)) return;
+    await this.#seal();
+    await this.#open();
+    await this.#deleteUpTo(settled);
   }
 
   /** Positions from here on are greater than the given one. */
@@ -142,7 +119,8 @@ export class SegmentLog {
   }
 
   #isFull(segment: Segment): boolean {
-    return segment.records > 0 && (segment.sealed || segment.length >= this.#options.segmentBytes);
+    const full = segment.sealed || this.#crowded || segment.length >= this.#options.segmentBytes;
+    return full && segment.records > 0;
   }
 
   /** The segment that is appended to: a new one when there is none, or when a record of so many bytes would not fit. */
@@ -195,7 +173,9 @@ export class SegmentLog {
     const length = writer.length;
     try {
       await writer.write(buffers);
+      this.#crowded = false;
     } catch (error) {
+      this.#crowded = true;
       writer.length = length;
       await writer.truncate().catch(() => this.#retire());
       throw error;
@@ -253,6 +233,13 @@ export class SegmentLog {
     await writer.close().catch(() => undefined);
   }
 
+  async #deleteUpTo(settled: Position): Promise<void> {
+    for (let oldest = this.segments[0]; oldest !== undefined; oldest = this.segments[0]) {
+      if (this.segments.length === 1 || !oldest.sealed || oldest.last > settled) return;
+      await this.#delete(oldest);
+    }
+  }
+
   async #delete(segment: Segment): Promise<void> {
     const { disk, directory } = this.#options;
     this.segments.shift(); // First, so that no reader looks for it any more.
@@ -270,65 +257,3 @@ export class SegmentLog {
 
 /** The segment cannot be trusted any more, and is out of use. */
 class SegmentRetired extends Error {}
-
-/** Headers and bodies of the entries, as they will lie behind what the writer has; and what readers will see. */
-function layOut(
-  entries: readonly Entry[],
-  writer: SegmentWriter,
-): { readonly buffers: Uint8Array[]; readonly batches: QueuedBatch[] } {
-  const { number, marker } = writer.segment;
-  const headers = Buffer.allocUnsafe(entries.length * recordHeaderBytes);
-  const buffers: Uint8Array[] = [];
-  const batches: QueuedBatch[] = [];
-  let offset = writer.length;
-  for (const [index, { batch, receivedAt, source, bodyCrc, bytes }] of entries.entries()) {
-    const at = index * recordHeaderBytes;
-    const { signal, items, origin, payload } = batch;
-    const header = {
-      kind: RecordKind.batch,
-      signal,
-      items,
-      receivedAt,
-      origin,
-      group: writer.length,
-      sourceLength: source.length,
-      length: bytes - recordHeaderBytes,
-      bodyCrc,
-    };
-    encodeRecordHeader(headers, at, header, marker, offset);
-    buffers.push(headers.subarray(at, at + recordHeaderBytes));
-    if (source.length > 0) buffers.push(source);
-    if (payload.length > 0) buffers.push(payload);
-    batches.push({ ...batch, position: positionOf(number, offset), receivedAt });
-    offset += bytes;
-  }
-  return { buffers, batches };
-}
-
-/** What stands behind a segment's header, so that older segments may go. */
-function horizonRecords(horizon: Horizon, { marker, createdAt }: SegmentHeader): Uint8Array[] {
-  const buffers: Uint8Array[] = [];
-  let offset = segmentHeaderBytes;
-  for (const [kind, body] of [
-    [RecordKind.horizon, horizon.encodeDurable()],
-    [RecordKind.ahead, horizon.encodeAhead()],
-  ] as const) {
-    if (body.length === 0) continue;
-    const header = {
-      kind,
-      signal: 0,
-      items: 0,
-      receivedAt: createdAt,
-      origin: undefined,
-      group: segmentHeaderBytes,
-      sourceLength: 0,
-      length: body.length,
-      bodyCrc: crc32(body),
-    } as const;
-    const bytes = Buffer.alloc(recordHeaderBytes);
-    encodeRecordHeader(bytes, 0, header, marker, offset);
-    buffers.push(bytes, body);
-    offset += recordHeaderBytes + body.length;
-  }
-  return buffers;
-}

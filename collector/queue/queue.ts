@@ -62,8 +62,9 @@ export interface Queue extends Consumer {
 /** One exporter's way through the queue. */
 export interface Reader {
   /**
-   * The next batches after the last ones read, up to `bytesMax` payload bytes (at least one). Waits until there is one;
-   * resolves with an empty list when the signal aborts.
+   * The next batches after the last ones read, up to `bytesMax` payload bytes (at least one). Waits until there is one.
+   * When the signal has aborted it does not wait: what there is, and an empty list when there is nothing, or the queue is
+   * closed.
    */
   read(bytesMax: number, signal: AbortSignal): Promise<QueuedBatch[]>;
   /** Whether everything that is durable now was read: what a shutdown waits for. */

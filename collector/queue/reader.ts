@@ -46,7 +46,7 @@ export interface ReaderHost {
   /** A reader's cursor was saved. */
   settled(): void;
   skipTo(position: Position): void;
-  damage(message: string): void;
+  damage(message: string, count: number): void;
   diskError(message: string, error: unknown): void;
 }
 
@@ -87,25 +87,24 @@ export class WalReader implements Reader {
 
   async read(bytesMax: number, signal: AbortSignal): Promise<QueuedBatch[]> {
     const host = this.#host;
-    while (!signal.aborted && !host.closed) {
+    while (!host.closed) {
       const seen = host.changes;
       const hot = host.tail.from(this.#frontier, bytesMax, batchesMax);
       if (hot !== undefined) await this.#closeSegment();
       const batches = hot ?? (await this.#readDisk(bytesMax, signal));
-      if (batches === undefined) continue;
-      const last = batches.at(-1);
-      if (last !== undefined) {
-        this.#advance(last.position);
+      if (batches !== undefined && batches.length > 0) {
+        this.#advance(batches.at(-1)!.position);
         host.passed();
         return batches;
       }
-      await host.changed(seen, signal);
+      if (signal.aborted) break;
+      if (batches !== undefined) await host.changed(seen, signal);
     }
     return [];
   }
 
   idle(): boolean {
-    return this.#host.tail.from(this.#frontier, 1, 1)?.length === 0;
+    return !this.#host.log.segments.some(segment => segment.last >= this.#frontier);
   }
 
   done(position: Position): void {
@@ -128,6 +127,12 @@ export class WalReader implements Reader {
     if (this.#saved === this.#cursor) return;
     this.#saving ??= this.#saveLoop();
     await this.#saving;
+  }
+
+  /** Lets go of a segment that was deleted: its bytes are free only then. */
+  release(): void {
+    if (this.#open !== undefined && !this.#host.log.segments.includes(this.#open.segment))
+      void this.#closeSegment();
   }
 
   async close(): Promise<void> {
@@ -225,8 +230,10 @@ export class WalReader implements Reader {
   #leave(segment: Segment, scanner: SegmentScanner, limit: number): boolean {
     const { count, tailBytes } = scanner.damage(limit);
     const damages = count + (tailBytes > 0 ? 1 : 0);
-    for (; segment.damages < damages; segment.damages++) {
-      this.#host.damage(`a damaged place in ${segment.path} skipped`);
+    if (damages > segment.damages) {
+      const more = damages - segment.damages;
+      segment.damages = damages;
+      this.#host.damage(`${segment.path}: ${more} damaged places skipped`, more);
     }
     const { log } = this.#host;
     const next = log.segments[log.segments.indexOf(segment) + 1];
@@ -242,7 +249,8 @@ export class WalReader implements Reader {
    */
   async #failed(error: NodeJS.ErrnoException, signal: AbortSignal): Promise<void> {
     const segment = this.#reading;
-    if (segment === undefined || !this.#host.log.segments.includes(segment)) return; // Deleted meanwhile, as it should be.
+    const { segments } = this.#host.log;
+    if (segment === undefined || !segments.includes(segment)) return; // Deleted meanwhile, as it should be.
     this.#host.diskError(`${segment.path} cannot be read`, error);
     this.#failures++;
     const gone = error.code === 'ENOENT';
@@ -252,7 +260,7 @@ export class WalReader implements Reader {
 
   #giveUp(segment: Segment, whole: boolean): void {
     this.#failures = 0;
-    this.#host.damage(`${segment.path}: what cannot be read is skipped`);
+    this.#host.damage(`${segment.path}: what cannot be read is skipped`, 1);
     const offset = this.#offsetIn(segment) + unreadableBytes;
     const toTheEnd = whole || offset >= segment.length;
     this.#frontier = toTheEnd ? positionOf(segment.number + 1, 0) : positionOf(segment.number, offset);

@@ -4,7 +4,7 @@ import { cursorSuffix, temporarySuffix } from './cursor.ts';
 import type { Horizon } from './dedup.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import { holderName, lockName } from './lock.ts';
-import { positionOf } from './position.ts';
+import { origin, positionOf } from './position.ts';
 import { RecordKind } from './record.ts';
 import { SegmentScanner } from './scan.ts';
 import {
@@ -54,21 +54,35 @@ class Recovery {
 
   async run(directory: string): Promise<Recovered> {
     const segments = await findSegments(this.#disk, directory);
-    const headers = await this.#headers(segments);
-    const limits = limitsOf(headers);
-    this.#countMissing(segments, headers);
+    const headers = new Map<Segment, SegmentHeader>();
+    for (const segment of segments) {
+      const header = decodeSegmentHeader(await this.#headerBytes(segment), segment);
+      if (header !== undefined) headers.set(segment, header);
+    }
+    this.#countMissing(segments, headers.values());
+    const limits = limitsOf(headers.values());
     for (const segment of segments) await this.#scan(segment, limits.get(segment.number));
+    await this.#dropUnborn(directory, segments, headers);
+    for (const segment of segments) {
+      if (!headers.has(segment))
+        this.#damage(`the header of ${segment.path} is damaged; its records are kept`);
+    }
     return { segments, records: this.#records, damaged: this.#damaged, tornBytes: this.#tornBytes };
   }
 
-  async #headers(segments: readonly Segment[]): Promise<SegmentHeader[]> {
-    const headers: SegmentHeader[] = [];
-    for (const segment of segments) {
-      const header = decodeSegmentHeader(await this.#headerBytes(segment), segment);
-      if (header !== undefined) headers.push(header);
-      else this.#damage(`the header of ${segment.path} is damaged; its records are looked for`);
-    }
-    return headers;
+  /** The newest segment, when a crash came while it was being made: nothing was ever appended to it. */
+  async #dropUnborn(
+    directory: string,
+    segments: Segment[],
+    headers: ReadonlyMap<Segment, SegmentHeader>,
+  ): Promise<void> {
+    const newest = segments.at(-1);
+    if (newest === undefined || headers.has(newest) || newest.last !== origin) return;
+    segments.pop();
+    this.#tornBytes += newest.length;
+    this.#warn(`${newest.path} was never finished: deleted`);
+    await this.#disk.unlink(newest.path);
+    await this.#disk.syncDirectory(directory);
   }
 
   /** Fewer bytes when the file is shorter or cannot be read. */
@@ -85,7 +99,7 @@ class Recovery {
   }
 
   /** Segments that a successor speaks of and that are not there, though an older one is. */
-  #countMissing(segments: readonly Segment[], headers: readonly SegmentHeader[]): void {
+  #countMissing(segments: readonly Segment[], headers: Iterable<SegmentHeader>): void {
     const present = new Set(segments.map(segment => segment.number));
     const oldest = segments[0]?.number ?? 0;
     for (const { previousNumber } of headers) {
@@ -131,8 +145,8 @@ class Recovery {
     }
     this.#records += segment.records;
     const { count, tailBytes } = scanner.damage(limit);
-    for (; segment.damages < count; segment.damages++)
-      this.#damage(`a damaged place in ${segment.path} skipped`);
+    segment.damages = count;
+    if (count > 0) this.#damage(`${segment.path}: ${count} damaged places skipped`, undefined, count);
     return tailBytes;
   }
 
@@ -146,15 +160,15 @@ class Recovery {
     await file.sync();
   }
 
-  #damage(message: string, error?: unknown): void {
-    this.#damaged++;
+  #damage(message: string, error?: unknown, count = 1): void {
+    this.#damaged += count;
     this.#warn(message, error);
   }
 }
 
 /** Where each segment ends, as far as its successor says it. */
-function limitsOf(headers: readonly SegmentHeader[]): Map<number, number> {
-  return new Map(headers.map(header => [header.previousNumber, header.previousLength]));
+function limitsOf(headers: Iterable<SegmentHeader>): Map<number, number> {
+  return new Map(Array.from(headers, header => [header.previousNumber, header.previousLength]));
 }
 
 async function findSegments(disk: Disk, directory: string): Promise<Segment[]> {

@@ -53,14 +53,19 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
 function settingsOf(options: QueueOptions): Settings {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const settings = { ...defaults, ...given } as Settings;
-  const { segmentBytes, bytesMax } = settings;
-  if (segmentBytes < segmentBytesMin || segmentBytes > segmentBytesMax) {
-    throw new RangeError(`segmentBytes is ${segmentBytesMin} to ${segmentBytesMax}: ${segmentBytes}`);
-  }
-  if (segmentBytes * 4 > bytesMax) {
-    throw new RangeError(`segmentBytes is at most a quarter of bytesMax: ${segmentBytes} of ${bytesMax}`);
-  }
+  const { segmentBytes, bytesMax, waitingBytesMax, hotBytesMax, fsyncIntervalMs } = settings;
+  checkBounds('segmentBytes', segmentBytes, segmentBytesMin, segmentBytesMax);
+  checkBounds('bytesMax', bytesMax, 4 * segmentBytes, Number.MAX_SAFE_INTEGER);
+  checkBounds('waitingBytesMax', waitingBytesMax, 1, Number.MAX_SAFE_INTEGER);
+  checkBounds('hotBytesMax', hotBytesMax, 0, Number.MAX_SAFE_INTEGER);
+  checkBounds('fsyncIntervalMs', fsyncIntervalMs, 1, 2 ** 31 - 1);
   return settings;
+}
+
+function checkBounds(name: string, value: number, least: number, most: number): void {
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new RangeError(`${name} of the queue is ${least} to ${most}, not ${value}`);
+  }
 }
 
 async function loadCursors(settings: Settings, warn: Warn): Promise<Cursor[]> {

@@ -280,8 +280,8 @@ describe('damage', () => {
   });
 });
 
-/** The end of the header, or of the horizon behind it. */
+/** Nothing, or the end of the header, or of the horizon behind it: a segment that nothing was appended to. */
 function isHeadBorder(sample: Sample, name: string, length: number): boolean {
   const starts = sample.records.filter(record => record.segment === name).map(record => record.start);
-  return length === 40 || length === Math.min(...starts);
+  return length === 0 || length === 40 || length === Math.min(...starts);
 }

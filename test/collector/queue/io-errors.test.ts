@@ -11,10 +11,12 @@ import { openQueue } from '../../../collector/queue/wal.ts';
 import { type Fault, MemoryDisk, seededRandom } from './memory-disk.ts';
 import {
   batchOf,
+  closeQueues,
   eventLog,
   instance,
   openScratch,
   readAll,
+  readExactly,
   readerName,
   scratchDirectory,
   textOf,
@@ -183,6 +185,24 @@ describe('disk errors', () => {
     await again.close();
   });
 
+  it('a file system smaller than a segment is no dead end: what readers are done with makes room', async t => {
+    const directory = await mountSmall(t);
+    if (directory === undefined) return;
+    const queue = await openScratch(t, join(directory, 'queue'), { segmentBytes: 1 << 20 });
+    const reader = queue.reader(readerName);
+    for (let round = 0; round < 3; round++) {
+      let taken = 0;
+      for (const batch = batchOf('x'.repeat(20_000)); ; taken++) {
+        const refused = await queue.offer(batch).catch(error => error);
+        if (refused !== undefined) break;
+      }
+      assert.ok(taken > 10, `${taken} in round ${round}`);
+      const before = queue.stats().bytes;
+      reader.done((await readExactly(reader, taken)).at(-1)!.position);
+      while (queue.stats().bytes >= before) await new Promise(setImmediate);
+    }
+  });
+
   it('a deleted directory refuses, and a new one is used', async t => {
     const directory = join(await scratchDirectory(t), 'queue');
     await mkdir(directory);
@@ -207,6 +227,7 @@ async function mountSmall(t: TestContext): Promise<string | undefined> {
     return undefined;
   }
   t.after(async () => {
+    await closeQueues(t);
     execFileSync('umount', ['--lazy', directory]);
     await rmdir(directory);
   });

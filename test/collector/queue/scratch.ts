@@ -9,21 +9,31 @@ import { openQueue } from '../../../collector/queue/wal.ts';
 
 export const readerName = 'store';
 
+/** What the test has opened: closed before its directories are removed. */
+const opened = new WeakMap<TestContext, Queue[]>();
+
 /** An empty directory that is gone after the test. */
 export async function scratchDirectory(test: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'tricord-queue-'));
-  test.after(() => rm(directory, { recursive: true, force: true }));
+  test.after(async () => {
+    await closeQueues(test);
+    await rm(directory, { recursive: true, force: true });
+  });
   return directory;
 }
 
-/** Opens a queue with one reader; closed after the test if the test has not done it. */
+export async function closeQueues(test: TestContext): Promise<void> {
+  for (const queue of opened.get(test) ?? []) await queue.close();
+}
+
+/** Opens a queue with one reader; closed before the test's directories are removed, if the test has not done it. */
 export async function openScratch(
   test: TestContext,
   directory: string,
   options: Partial<QueueOptions> = {},
 ): Promise<Queue> {
   const queue = await openQueue({ directory, readers: [readerName], ...options });
-  test.after(() => queue.close());
+  opened.set(test, [...(opened.get(test) ?? []), queue]);
   return queue;
 }
 

@@ -1,5 +1,6 @@
 // The queue as its users see it: what is offered is read, once, in order, over restarts; what is settled goes.
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { OfferError } from '../../../collector/component.ts';
@@ -67,6 +68,31 @@ describe('offer and read', () => {
     const closed = reader.read(100, new AbortController().signal);
     await queue.close();
     assert.deepEqual(await closed, []);
+  });
+
+  it('gives what is left, and does not wait, when the signal has aborted', async t => {
+    const directory = await scratchDirectory(t);
+    const queue = await openScratch(t, directory);
+    await Promise.all(['a', 'b'].map(text => queue.offer(batchOf(text))));
+    await queue.close();
+    const reader = (await openScratch(t, directory)).reader(readerName);
+    assert.equal(reader.idle(), false);
+    for (const text of ['a', 'b']) {
+      assert.deepEqual((await reader.read(1, AbortSignal.abort())).map(textOf), [text]);
+    }
+    assert.equal(reader.idle(), true);
+    assert.deepEqual(await reader.read(1, AbortSignal.abort()), []);
+  });
+
+  it('leaves no listener on a signal that lives long', async t => {
+    const queue = await openScratch(t, await scratchDirectory(t));
+    const { signal } = new AbortController();
+    for (let index = 0; index < 20; index++) {
+      const read = queue.reader(readerName).read(1, signal);
+      await queue.offer(batchOf('x'));
+      await read;
+    }
+    assert.equal(getEventListeners(signal, 'abort').length, 0);
   });
 
   it('commits all that wait with one fsync', async t => {
