@@ -2,7 +2,7 @@
 import { Writer } from 'tricord/otlp';
 
 /** An ExportTraceServiceRequest with spans of these names, from one service. */
-export function traceRequest(names: readonly string[], service = 'shop'): Buffer {
+export function traceRequest(names: readonly string[], service = 'shop'): Buffer<ArrayBuffer> {
   const writer = new Writer(
     new Uint8Array(1024 + names.reduce((sum, name) => sum + 3 * name.length + 128, 0)),
   );
@@ -29,7 +29,7 @@ export function traceRequest(names: readonly string[], service = 'shop'): Buffer
 }
 
 /** An ExportLogsServiceRequest with records of these bodies. */
-export function logsRequest(bodies: readonly string[]): Buffer {
+export function logsRequest(bodies: readonly string[]): Buffer<ArrayBuffer> {
   const writer = new Writer(
     new Uint8Array(1024 + bodies.reduce((sum, body) => sum + 3 * body.length + 64, 0)),
   );
