@@ -30,7 +30,7 @@ export function encodeCursor(name: string, position: Position): Buffer {
  * The position, or undefined when the bytes are damaged.
  * @throws Error when they are whole and of a version that this program does not know.
  */
-export function decodeCursor(name: string, bytes: Buffer): Position | undefined {
+function decodeCursor(name: string, bytes: Buffer): Position | undefined {
   if (bytes.length !== cursorBytes || !bytes.subarray(0, 4).equals(magic)) return undefined;
   if (bytes.readUInt32LE(16) !== checksum(bytes, name)) return undefined;
   const version = bytes.readUInt32LE(4);

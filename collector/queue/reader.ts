@@ -5,6 +5,7 @@ import type { Position, QueuedBatch } from '../component.ts';
 import type { CursorFile } from './cursor.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import type { SegmentLog } from './log.ts';
+import { blockBytes } from './patient-file.ts';
 import { offsetOf, positionOf, segmentOf } from './position.ts';
 import type { Reader } from './queue.ts';
 import { RecordKind } from './record.ts';
@@ -27,8 +28,6 @@ const cursorSaveMs = 200;
 const cursorRetryMs = 1000;
 const readRetryMs = 1000;
 const readAttemptsMax = 10;
-/** What is given up of a segment that cannot be read: one block of the usual file systems. */
-const unreadableBytes = 4096;
 
 /** What readers need of the queue. */
 export interface ReaderHost {
@@ -261,7 +260,7 @@ export class WalReader implements Reader {
   #giveUp(segment: Segment, whole: boolean): void {
     this.#failures = 0;
     this.#host.damage(`${segment.path}: what cannot be read is skipped`, 1);
-    const offset = this.#offsetIn(segment) + unreadableBytes;
+    const offset = this.#offsetIn(segment) + blockBytes;
     const toTheEnd = whole || offset >= segment.length;
     this.#frontier = toTheEnd ? positionOf(segment.number + 1, 0) : positionOf(segment.number, offset);
   }

@@ -4,6 +4,7 @@ import { cursorSuffix, temporarySuffix } from './cursor.ts';
 import type { Horizon } from './dedup.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import { holderName, lockName } from './lock.ts';
+import { PatientFile } from './patient-file.ts';
 import { origin, positionOf } from './position.ts';
 import { RecordKind } from './record.ts';
 import { SegmentScanner } from './scan.ts';
@@ -27,7 +28,7 @@ export type Warn = (message: string, error?: unknown) => void;
 
 /**
  * The segments of the directory, scanned; what they know of stream instances goes into the horizon. A torn tail is cut off.
- * @throws Error when a segment is of a newer format version, or the directory cannot be listed.
+ * @throws Error when a segment is of a newer format version, or the disk fails in more than the reading of some blocks.
  */
 export async function recover(
   disk: Disk,
@@ -42,6 +43,8 @@ class Recovery {
   readonly #disk: Disk;
   readonly #horizon: Horizon;
   readonly #warn: Warn;
+  /** Partly: nothing of them is cut off or deleted, for another disk may read them. */
+  readonly #unreadable = new Set<Segment>();
   #records = 0;
   #damaged = 0;
   #tornBytes = 0;
@@ -78,6 +81,7 @@ class Recovery {
   ): Promise<void> {
     const newest = segments.at(-1);
     if (newest === undefined || headers.has(newest) || newest.last !== origin) return;
+    if (this.#unreadable.has(newest)) return;
     segments.pop();
     this.#tornBytes += newest.length;
     this.#warn(`${newest.path} was never finished: deleted`);
@@ -85,17 +89,22 @@ class Recovery {
     await this.#disk.syncDirectory(directory);
   }
 
-  /** Fewer bytes when the file is shorter or cannot be read. */
+  /** Fewer bytes when the file is shorter. */
   async #headerBytes(segment: Segment): Promise<Buffer> {
     const bytes = Buffer.alloc(segmentHeaderBytes);
-    let length = 0;
+    const file = await this.#disk.open(segment.path, 'read');
     try {
-      const file = await this.#disk.open(segment.path, 'read');
-      length = await file.read(bytes, 0).finally(() => file.close());
-    } catch (error) {
-      this.#warn(`${segment.path} cannot be read`, error);
+      return bytes.subarray(0, await this.#patient(file, segment).read(bytes, 0));
+    } finally {
+      await file.close();
     }
-    return bytes.subarray(0, length);
+  }
+
+  #patient(file: DiskFile, segment: Segment): PatientFile {
+    return new PatientFile(file, (position, error) => {
+      this.#unreadable.add(segment);
+      this.#warn(`${segment.path} cannot be read at ${position}`, error);
+    });
   }
 
   /** Segments that a successor speaks of and that are not there, though an older one is. */
@@ -108,29 +117,24 @@ class Recovery {
     }
   }
 
-  /** A segment that cannot be read now stays, and readers try again. */
   async #scan(segment: Segment, sealedLength: number | undefined): Promise<void> {
-    segment.length = sealedLength ?? 0;
+    const file = await this.#disk.open(segment.path, 'write');
     try {
-      const file = await this.#disk.open(segment.path, 'write');
-      await this.#scanFile(file, segment, sealedLength).finally(() => file.close());
-    } catch (error) {
-      segment.last = positionOf(segment.number, segment.length);
-      this.#damage(`${segment.path} cannot be read as a whole`, error);
+      const { size } = await file.stat();
+      segment.length = Math.min(size, sealedLength ?? size);
+      const tailBytes = await this.#scanRecords(file, segment);
+      const open = sealedLength === undefined && !this.#unreadable.has(segment);
+      if (open) await this.#cutTail(file, segment, tailBytes);
+      else if (tailBytes > 0 || size < (sealedLength ?? 0))
+        this.#damage(`the end of ${segment.path} is damaged`);
+    } finally {
+      await file.close();
     }
-  }
-
-  async #scanFile(file: DiskFile, segment: Segment, sealedLength: number | undefined): Promise<void> {
-    const { size } = await file.stat();
-    segment.length = Math.min(size, sealedLength ?? size);
-    const tailBytes = await this.#scanRecords(file, segment);
-    if (sealedLength === undefined) await this.#cutTail(file, segment, tailBytes);
-    else if (tailBytes > 0 || size < sealedLength) this.#damage(`the end of ${segment.path} is damaged`);
   }
 
   async #scanRecords(file: DiskFile, segment: Segment): Promise<number> {
     const limit = segment.length;
-    const scanner = new SegmentScanner(file, segment, segmentHeaderBytes);
+    const scanner = new SegmentScanner(this.#patient(file, segment), segment, segmentHeaderBytes);
     for (let record = await scanner.next(limit); record; record = await scanner.next(limit)) {
       const { header, body, offset } = record;
       if (header.kind === RecordKind.horizon) this.#horizon.mergeDurable(body);
@@ -146,7 +150,7 @@ class Recovery {
     this.#records += segment.records;
     const { count, tailBytes } = scanner.damage(limit);
     segment.damages = count;
-    if (count > 0) this.#damage(`${segment.path}: ${count} damaged places skipped`, undefined, count);
+    if (count > 0) this.#damage(`${segment.path}: ${count} damaged places skipped`, count);
     return tailBytes;
   }
 
@@ -156,13 +160,18 @@ class Recovery {
     this.#tornBytes += tailBytes;
     this.#warn(`${basename(segment.path)}: ${tailBytes} bytes behind the last whole record cut off`);
     segment.length = Math.max(0, segment.length - tailBytes);
-    await file.truncate(segment.length);
-    await file.sync();
+    try {
+      await file.truncate(segment.length);
+      await file.sync();
+    } catch (error) {
+      // The next segment's header will say where this one ends.
+      this.#warn(`${segment.path} cannot be truncated`, error);
+    }
   }
 
-  #damage(message: string, error?: unknown, count = 1): void {
+  #damage(message: string, count = 1): void {
     this.#damaged += count;
-    this.#warn(message, error);
+    this.#warn(message);
   }
 }
 

@@ -18,12 +18,11 @@ export interface ScanDamage {
   readonly tailBytes: number;
 }
 
-const chunkBytesDefault = 256 * 1024;
+const chunkBytes = 256 * 1024;
 
 export class SegmentScanner {
-  readonly #file: DiskFile;
+  readonly #file: Pick<DiskFile, 'read'>;
   readonly #segment: Segment;
-  readonly #chunkBytes: number;
   readonly #marker = Buffer.alloc(4);
   /** A window of the file: `#chunk` begins at `#chunkAt`. */
   #chunk: Buffer = Buffer.alloc(0);
@@ -35,11 +34,10 @@ export class SegmentScanner {
   #damageEnd = 0;
 
   /** @param offset of a record, or anywhere: what is no record is crossed to the next one. */
-  constructor(file: DiskFile, segment: Segment, offset: number, chunkBytes: number = chunkBytesDefault) {
+  constructor(file: Pick<DiskFile, 'read'>, segment: Segment, offset: number) {
     this.#file = file;
     this.#segment = segment;
     this.#offset = offset;
-    this.#chunkBytes = chunkBytes;
     this.#marker.writeUInt32LE(segment.marker);
   }
 
@@ -102,7 +100,7 @@ export class SegmentScanner {
     if (this.#damagedFrom < 0) this.#damagedFrom = this.#offset;
     let at = this.#offset + 1;
     while (at + recordHeaderBytes <= limit) {
-      const wanted = Math.min(this.#chunkBytes, limit - at);
+      const wanted = Math.min(chunkBytes, limit - at);
       const window = await this.#window(at, wanted, limit);
       if (window === undefined) break;
       const found = window.indexOf(this.#marker);
@@ -119,7 +117,7 @@ export class SegmentScanner {
   async #window(at: number, length: number, limit: number): Promise<Buffer | undefined> {
     const from = at - this.#chunkAt;
     if (from >= 0 && from + length <= this.#chunk.length) return this.#chunk.subarray(from, from + length);
-    const size = Math.min(Math.max(length, this.#chunkBytes), limit - at);
+    const size = Math.min(Math.max(length, chunkBytes), limit - at);
     const chunk = Buffer.allocUnsafeSlow(size);
     const read = await this.#file.read(chunk, at);
     this.#chunk = chunk.subarray(0, read);

@@ -24,7 +24,7 @@ import { origin } from './position.ts';
  */
 
 export const segmentHeaderBytes = 40;
-export const segmentVersion = 1;
+const segmentVersion = 1;
 
 const magic = Buffer.from('TRICWAL\n', 'latin1');
 
@@ -60,7 +60,7 @@ export function newMarker(): number {
   return randomInt(1, 2 ** 32);
 }
 
-export function segmentName(number: number, marker: number): string {
+function segmentName(number: number, marker: number): string {
   return `${hex(number)}-${hex(marker)}.wal`;
 }
 

@@ -209,6 +209,28 @@ describe('damage', () => {
     });
   });
 
+  it('by a read error while starting is none when it passes, and one place when it stays', async t => {
+    const sample = await makeSample(t);
+    const files = [...changed(sample, new Map())].map(([name, bytes]) => [`/queue/${name}`, bytes] as const);
+    for (let failing = 0; failing < 6; failing++) {
+      const disk = MemoryDisk.of(files);
+      let reads = 0;
+      disk.fault = operation => (operation === 'read' && reads++ === failing ? 'EIO' : undefined);
+      const queue = await openScratch(t, '/queue', { disk });
+      assert.equal(reads, 7);
+      assert.deepEqual([queue.stats().recovered, queue.stats().damaged], [9n, 0n]);
+    }
+    const disk = MemoryDisk.of(files);
+    const path = `/queue/${sample.segments[1]}`;
+    disk.fault = (operation, failed) => (operation === 'read' && failed === path ? 'EIO' : undefined);
+    const queue = await openScratch(t, '/queue', { disk });
+    assert.deepEqual(
+      [queue.stats().recovered, queue.stats().damaged],
+      [6n, 2n],
+      'its header and its records',
+    );
+  });
+
   it('of a cursor at every byte reads again from the oldest record', async t => {
     const sample = await makeSample(t);
     const directory = await scratchDirectory(t);

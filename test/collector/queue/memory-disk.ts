@@ -74,6 +74,10 @@ export class MemoryDisk implements Disk {
     return new MemoryDisk(new Map(Array.from(files, ([path, content]) => [path, inodeOf(content)])));
   }
 
+  content(path: string): Buffer | undefined {
+    return this.#entries.get(path)?.content;
+  }
+
   /** Resolves when the fault `crash` has happened: nothing that the disk is asked for ends any more. */
   get crashed(): Promise<void> {
     return this.#crash.promise;

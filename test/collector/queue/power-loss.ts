@@ -1,9 +1,9 @@
 // Seeded lives of a queue on a disk that loses power: offers, reads, crashes, restarts; and what must hold after them.
 import assert from 'node:assert/strict';
-import type { Origin, QueuedBatch } from '../../../collector/component.ts';
+import { OfferError, type Origin, type QueuedBatch } from '../../../collector/component.ts';
 import type { Queue, QueueOptions, Reader } from '../../../collector/queue/queue.ts';
 import { openQueue } from '../../../collector/queue/wal.ts';
-import { MemoryDisk, type Random, seededRandom } from './memory-disk.ts';
+import { MemoryDisk, type Operation, type Random, seededRandom } from './memory-disk.ts';
 
 /** A bug put in on purpose, to see that it is found. */
 export type Plant = 'lying-sync' | 'ack-before-sync' | 'no-dedup' | undefined;
@@ -11,6 +11,16 @@ export type Plant = 'lying-sync' | 'ack-before-sync' | 'no-dedup' | undefined;
 const directory = '/queue';
 const readers = ['a', 'b'];
 const rounds = 4;
+/** Operations that fail in some lives. A failed read is tried again after a second: too slow for here. */
+const fallible: ReadonlySet<Operation> = new Set([
+  'write',
+  'sync',
+  'syncDirectory',
+  'truncate',
+  'rename',
+  'unlink',
+  'stat',
+]);
 
 interface Item {
   readonly text: string;
@@ -58,9 +68,15 @@ class Life {
     this.#failure ??= error;
   }
 
+  /** The crash, and in some processes an operation that fails now and then. */
   #crashAfter(operations: number): void {
     let left = operations;
-    this.#disk.fault = () => (left-- === 0 ? 'crash' : undefined);
+    const failing = this.#below(3) === 0;
+    this.#disk.fault = operation => {
+      if (left-- === 0) return 'crash';
+      if (!failing || !fallible.has(operation) || this.#below(25) > 0) return undefined;
+      return (['EIO', 'ENOSPC', 'short'] as const)[this.#below(3)];
+    };
   }
 
   async #open(): Promise<Queue> {
@@ -71,16 +87,17 @@ class Life {
 
   /** One process, from its start on; the crash comes at any point of it. */
   async #live(): Promise<void> {
-    const queue = await this.#open();
+    const queue = await this.#open().catch(() => undefined);
+    if (queue === undefined) return; // The disk fails: refused to start.
     const end = new AbortController();
     const reading = readers.map(name =>
       this.#read(queue.reader(name), name, end.signal).catch(error => this.#fail(error)),
     );
     await this.#resend(queue);
     for (let step = 0; step < 25; step++) {
-      await Promise.all(
-        Array.from({ length: 1 + this.#below(5) }, () => this.#offer(queue, this.#newItem())),
-      );
+      const items = Array.from({ length: 1 + this.#below(5) }, () => this.#newItem());
+      await Promise.all(items.map(item => this.#offer(queue, item)));
+      if (items.some(item => !item.acknowledged)) await this.#resend(queue);
     }
     end.abort();
     await Promise.all(reading);
@@ -104,16 +121,26 @@ class Life {
 
   async #offer(queue: Queue, item: Item): Promise<void> {
     const origin = this.#plant === 'no-dedup' ? undefined : item.origin;
-    await queue.offer({ signal: 2, payload: Buffer.from(item.text), items: 1, origin });
-    item.acknowledged = true;
+    try {
+      await queue.offer({ signal: 2, payload: Buffer.from(item.text), items: 1, origin });
+      item.acknowledged = true;
+    } catch (error) {
+      assert.ok(error instanceof OfferError && error.retryable, String(error));
+    }
   }
 
-  /** What an agent does after a reconnect: everything again that it has no ack for, and now and then something that it has. */
+  /**
+   * What an agent does after a reconnect or a refusal: everything again, in order, that it has no ack for, and now and then
+   * something that it has.
+   */
   async #resend(queue: Queue): Promise<void> {
     for (const stream of this.#streams) {
       const unsure = stream.findIndex(item => !item.acknowledged);
       const from = unsure < 0 ? stream.length : unsure;
-      for (const item of stream.slice(Math.max(0, from - this.#below(3)))) await this.#offer(queue, item);
+      for (const item of stream.slice(Math.max(0, from - this.#below(3)))) {
+        while (!item.acknowledged) await this.#offer(queue, item);
+        await this.#offer(queue, item);
+      }
     }
   }
 

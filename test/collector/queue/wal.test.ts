@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { readdir } from 'node:fs/promises';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { OfferError } from '../../../collector/component.ts';
 import { openQueue } from '../../../collector/queue/wal.ts';
+import { MemoryDisk } from './memory-disk.ts';
 import {
   batchOf,
   instance,
@@ -203,6 +204,63 @@ describe('cursors', () => {
     assert.deepEqual((await readExactly(reader, 1)).map(textOf), ['b']);
     reader.seek(0n);
     assert.deepEqual((await readExactly(reader, 2)).map(textOf), ['a', 'b']);
+  });
+});
+
+describe('fsync', () => {
+  const options = { directory: '/queue', fsyncIntervalMs: 5 };
+  const readBack = async (t: TestContext, disk: MemoryDisk): Promise<string[]> => {
+    return (await readAll(await openScratch(t, '/queue', { disk }))).map(textOf);
+  };
+
+  it('always: what is acknowledged survives a power loss at once', async t => {
+    const disk = new MemoryDisk();
+    await (await openScratch(t, '/queue', { ...options, disk })).offer(batchOf('a'));
+    assert.deepEqual(
+      await readBack(
+        t,
+        disk.afterCrash(() => 1),
+      ),
+      ['a'],
+    );
+  });
+
+  it('interval: it survives a killed process at once, a power loss after the next fsync', async t => {
+    const disk = new MemoryDisk();
+    const queue = await openScratch(t, '/queue', { ...options, fsync: 'interval', disk });
+    await queue.offer(batchOf('a'));
+    const { fsyncs } = queue.stats();
+    while (queue.stats().fsyncs === fsyncs) await new Promise(setImmediate);
+    await queue.offer(batchOf('b'));
+    assert.deepEqual(
+      await readBack(
+        t,
+        disk.afterCrash(() => 1),
+      ),
+      ['a'],
+    );
+    const killed = new MemoryDisk();
+    await (await openScratch(t, '/queue', { ...options, fsync: 'interval', disk: killed })).offer(
+      batchOf('c'),
+    );
+    assert.deepEqual(await readBack(t, killed.afterKill()), ['c']);
+  });
+
+  it('never: it survives a killed process, and a close', async t => {
+    const killed = new MemoryDisk();
+    await (await openScratch(t, '/queue', { ...options, fsync: 'never', disk: killed })).offer(batchOf('a'));
+    assert.deepEqual(await readBack(t, killed.afterKill()), ['a']);
+    const closed = new MemoryDisk();
+    const queue = await openScratch(t, '/queue', { ...options, fsync: 'never', disk: closed });
+    await queue.offer(batchOf('b'));
+    await queue.close();
+    assert.deepEqual(
+      await readBack(
+        t,
+        closed.afterCrash(() => 1),
+      ),
+      ['b'],
+    );
   });
 });
 
