@@ -198,6 +198,11 @@ class GrpcCall {
     });
     stream.on('drain', () => this.#handlers.drain());
     stream.on('error', error => this.fail(unavailable(reasonOf(error))));
+    stream.on('end', () => {
+      // The peer may end a call that this side has not: there is no close before both have.
+      if (!stream.writableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+      this.#end(this.#status ?? resetStatus(stream.rstCode));
+    });
     stream.on('close', () => this.#end(this.#status ?? resetStatus(stream.rstCode)));
   }
 
