@@ -1,11 +1,12 @@
 // Reads the configuration: files, `--set` and the environment in; checked settings, or every problem with its place, out.
 import { readFileSync } from 'node:fs';
+import { Signal, type SignalName } from 'tricord/otlp';
 import type { z } from 'zod';
-import { graphProblems, type PipelineConfig, signalOf } from './config/graph.ts';
+import { graphProblems, type PipelineConfig } from './config/graph.ts';
 import type { Environment } from './config/interpolation.ts';
 import { ConfigError, type Place, type Problem } from './config/problem.ts';
 import { check, configSchema, type ServiceConfig } from './config/schema.ts';
-import { type ConfigNode, type MapNode, mergeTree, parseSetting, parseTree, placeOf } from './config/tree.ts';
+import { type ConfigNode, type MapNode, mergeTree, parseSetting, parseTree } from './config/tree.ts';
 import type {
   ComponentKind,
   ConnectorFactory,
@@ -71,10 +72,11 @@ export async function loadConfig(sources: ConfigSources, registry: Registry): Pr
   const processors = await componentsOf(root, 'processors', registry.processors, problems);
   const exporters = await componentsOf(root, 'exporters', registry.exporters, problems);
   const connectors = await componentsOf(root, 'connectors', registry.connectors, problems);
+  problems.push(...pipelineIdProblems(root));
   if ('problems' in shape) throw new ConfigError(problems);
 
   const { service } = shape.value;
-  const pipelines = pipelinesOf(root, service, problems);
+  const pipelines = pipelinesOf(service);
   const graph = {
     root,
     receivers: idsOf(root, 'receivers'),
@@ -163,16 +165,26 @@ function orEmpty(node: ConfigNode): ConfigNode {
   return empty ? { kind: 'map', place: node.place, entries: new Map() } : node;
 }
 
-function pipelinesOf(root: MapNode, service: ServiceConfig, problems: Problem[]): PipelineConfig[] {
-  const found: PipelineConfig[] = [];
-  for (const [id, lists] of Object.entries(service.pipelines)) {
-    const signal = ID.test(id) ? signalOf(id) : undefined;
-    if (signal !== undefined) found.push({ id, signal, ...lists });
-    else {
-      const place = placeOf(root, ['service', 'pipelines'], id);
-      const near = suggestion(id.split('/', 1)[0]!, ['traces', 'metrics', 'logs']);
-      problems.push({ place, message: `"${id}" is no pipeline id; it begins with its signal${near}` });
-    }
+/** The signal of a pipeline id; undefined when it names none. */
+function signalOf(id: string): SignalName | undefined {
+  const type = ID.exec(id)?.[1];
+  return type !== undefined && Object.hasOwn(Signal, type) ? (type as SignalName) : undefined;
+}
+
+function* pipelineIdProblems(root: MapNode): Generator<Problem> {
+  const service = root.entries.get('service')?.node;
+  const pipelines = service?.kind === 'map' ? service.entries.get('pipelines')?.node : undefined;
+  if (pipelines?.kind !== 'map') return;
+  for (const [id, { place }] of pipelines.entries) {
+    if (signalOf(id) !== undefined) continue;
+    const near = suggestion(id.split('/', 1)[0]!, Object.keys(Signal));
+    yield { place, message: `"${id}" is no pipeline id; it begins with its signal${near}` };
   }
-  return found;
+}
+
+function pipelinesOf({ pipelines }: ServiceConfig): PipelineConfig[] {
+  return Object.entries(pipelines).flatMap(([id, lists]) => {
+    const signal = signalOf(id);
+    return signal === undefined ? [] : [{ id, signal, ...lists }];
+  });
 }

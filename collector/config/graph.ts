@@ -1,5 +1,5 @@
 // The pipelines as a graph: every component defined and used, every pipeline with two ends, no way round in a circle.
-import { Signal, type SignalName } from 'tricord/otlp';
+import type { SignalName } from 'tricord/otlp';
 import type { ConnectorFactory } from '../factory.ts';
 import { suggestion } from '../suggestions.ts';
 import type { Problem } from './problem.ts';
@@ -24,12 +24,6 @@ export interface GraphInput {
   readonly exporters: readonly string[];
   readonly connectors: ReadonlyMap<string, ConnectorFactory>;
   readonly pipelines: readonly PipelineConfig[];
-}
-
-/** The signal of a pipeline id; undefined when it names none. */
-export function signalOf(id: string): SignalName | undefined {
-  const name = id.split('/', 1)[0]!;
-  return Object.hasOwn(Signal, name) ? (name as SignalName) : undefined;
 }
 
 export function graphProblems(input: GraphInput): Problem[] {

@@ -53,7 +53,7 @@ service:
 `;
 
 const endpointOf = (config: Config): unknown =>
-  (config.receivers[0]?.settings as { protocols: { grpc: { endpoint: unknown } } }).protocols.grpc.endpoint;
+  (config.receivers[0]!.settings as { protocols: { grpc: { endpoint: unknown } } }).protocols.grpc.endpoint;
 
 describe('configuration', () => {
   it('fills defaults for a protocol that is only named', async () => {
@@ -90,11 +90,9 @@ describe('configuration', () => {
   });
 
   it('replaces ${env:…}, typed when it is the whole plain value, and keeps $$ as $', async () => {
-    const yaml = good
-      .replace('grpc:', 'grpc: { endpoint: "${env:HOST:-localhost}:${env:PORT}" }')
-      .concat('  queue: { max_size: $' + '{env:SIZE} }\n  data_dir: $$x\n');
-    const block = yaml.replace('queue: { max_size: ${env:SIZE} }', 'queue:\n    max_size: ${env:SIZE}');
-    const config = await load([block], { environment: { PORT: '7', SIZE: '1024' } });
+    const yaml = good.replace('grpc:', `grpc: { endpoint: "\${env:HOST:-localhost}:\${env:PORT}" }`);
+    const service = `  queue:\n    max_size: \${env:SIZE}\n  data_dir: $$x\n`;
+    const config = await load([yaml + service], { environment: { PORT: '7', SIZE: '1024' } });
     assert.deepEqual(endpointOf(config), { host: 'localhost', port: 7 });
     assert.equal(config.service.queue.max_size, 1024);
     assert.equal(config.service.data_dir, '$x');

@@ -82,7 +82,12 @@ export async function startCollector(yaml: string = captureAll): Promise<TestCol
   const logLines: string[] = [];
   const log = new Log(line => logLines.push(line), 'debug');
   const collector = new Collector({ config, log, version: 'test', pageDir: join(folder, 'page') });
-  await collector.start();
+  try {
+    await collector.start();
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
   return {
     endpoints: collector.endpoints,
     captures,
