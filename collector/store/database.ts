@@ -66,12 +66,15 @@ export function clampInt64(value: bigint): bigint {
 
 export class Database {
   readonly #instance: DuckDBInstance;
+  readonly #directory: string;
   readonly #idle: DuckDBConnection[] = [];
   readonly #waiting: (() => void)[] = [];
   #open = 0;
+  #closed = false;
 
-  private constructor(instance: DuckDBInstance) {
+  private constructor(instance: DuckDBInstance, directory: string) {
     this.#instance = instance;
+    this.#directory = directory;
   }
 
   /**
@@ -98,7 +101,7 @@ export class Database {
       instance.closeSync();
       throw error;
     }
-    const database = new Database(instance);
+    const database = new Database(instance, directory);
     database.#open = 1;
     database.#idle.push(connection);
     return database;
@@ -158,24 +161,39 @@ export class Database {
   }
 
   async #borrow<T>(use: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
-    while (this.#idle.length === 0 && this.#open >= CONNECTIONS_MAX) {
+    while (!this.#closed && this.#idle.length === 0 && this.#open >= CONNECTIONS_MAX) {
       await new Promise<void>(resolve => this.#waiting.push(resolve));
     }
-    let connection = this.#idle.pop();
-    if (connection === undefined) {
-      this.#open++;
-      connection = await this.#instance.connect();
-    }
+    if (this.#closed) throw new Error('the store is closed');
+    const connection = this.#idle.pop() ?? (await this.#connectOneMore());
     try {
       return await use(connection);
     } finally {
-      this.#idle.push(connection);
+      if (this.#closed) {
+        this.#open--;
+        connection.closeSync();
+      } else this.#idle.push(connection);
       this.#waiting.shift()?.();
     }
   }
 
-  /** Ends everything, and lets go of the directory. */
-  close(): void {
+  async #connectOneMore(): Promise<DuckDBConnection> {
+    this.#open++;
+    try {
+      return await this.#instance.connect();
+    } catch (error) {
+      this.#open--;
+      this.#waiting.shift()?.();
+      throw error;
+    }
+  }
+
+  /** Lets go of the directory, and of everything else once the queries that run now are done. */
+  async close(): Promise<void> {
+    await this.run('DETACH store_lock');
+    held.delete(this.#directory);
+    this.#closed = true;
+    for (const wake of this.#waiting.splice(0)) wake();
     for (const connection of this.#idle.splice(0)) connection.closeSync();
     this.#instance.closeSync();
   }
@@ -196,23 +214,26 @@ const lockdown: readonly string[] = [
  * dies. The file stays empty. One that is damaged can have no holder, and is made anew.
  */
 async function lock(connection: DuckDBConnection, directory: string): Promise<void> {
+  if (held.has(directory)) throw new Error(`${directory} is in use by another store of this process`);
   const path = join(directory, 'store.lock');
   const attach = `ATTACH ${quote(path)} AS store_lock`;
   try {
     await connection.run(attach);
   } catch (error) {
     const message = (error as Error).message;
-    const holder = /\(PID (\d+)\)/.exec(message);
-    if (message.includes('Conflicting lock') || message.includes('already attached')) {
-      throw new Error(`${directory} is in use by ${holder ? `process ${holder[1]}` : 'another store'}`, {
-        cause: error,
-      });
+    if (message.includes('Conflicting lock')) {
+      const holder = /\(PID (\d+)\)/.exec(message)?.[1] ?? '(unknown)';
+      throw new Error(`${directory} is in use by process ${holder}`, { cause: error });
     }
     if (!message.includes('not a valid DuckDB database file')) throw error;
     await rm(path, { force: true });
     await connection.run(attach);
   }
+  held.add(directory);
 }
+
+/** The kernel's locks are between processes: what this one has open is known here. */
+const held = new Set<string>();
 
 /** A string literal. Only for names that this program made itself: values travel as {@link Parameters}. */
 export function quote(text: string): string {

@@ -1,6 +1,6 @@
 // The store: new rows in memory, older ones in Parquet, one consistent view over both, exactly one copy of each.
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Position } from '../component.ts';
 import { mergeable } from './compaction.ts';
 import { Database } from './database.ts';
@@ -103,7 +103,8 @@ export class DuckStore implements Store {
   }
 
   /** @throws Error that names the path: in use, not writable, or with a manifest that cannot be understood */
-  static async open(options: DuckStoreOptions): Promise<DuckStore> {
+  static async open(given: DuckStoreOptions): Promise<DuckStore> {
+    const options = { ...given, path: resolve(given.path) };
     const { path } = options;
     if (/[*?[\]{}]/.test(path)) throw new Error(`the store's path ${path} must be without * ? [ ] { }`);
     try {
@@ -121,7 +122,7 @@ export class DuckStore implements Store {
       const current = await Generation.create(database, manifest.sequence, manifest.position);
       return new DuckStore(options, database, { ...manifest, files }, current, counters);
     } catch (error) {
-      database.close();
+      await database.close();
       throw error;
     }
   }
@@ -310,7 +311,9 @@ export class DuckStore implements Store {
       await this.#upkeep.run(() => this.#flushOnce());
       if (this.#current.position !== this.#durable) await this.#upkeep.run(() => this.#flushOnce());
     } finally {
-      this.#database.close();
+      this.#current.retired = true;
+      await this.#discard([this.#current], []);
+      await this.#database.close();
     }
   }
 }

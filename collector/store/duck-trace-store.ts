@@ -24,6 +24,19 @@ const TRACE_BYTES_MAX = 64 * 1024 * 1024;
 /** How far a trace may reach beyond the range that its found spans are in. */
 const TRACE_LENGTH_MS = 3_600_000;
 
+/** What one service has in one trace. */
+interface ServiceShare {
+  readonly traceId: string;
+  readonly service: string;
+  readonly start: bigint;
+  readonly end: bigint;
+  readonly spanCount: number;
+  readonly errorCount: number;
+  /** When its first root span starts; null when it has none. */
+  readonly rootStart: bigint | null;
+  readonly rootName: string | null;
+}
+
 interface Found {
   readonly traceId: string;
   readonly matchedCount: number;
@@ -155,30 +168,21 @@ export class DuckTraceStore implements TraceStore {
     const parameters = new Parameters();
     const range = widened(search.range);
     const rows = await this.#source.database.rows(
-      `SELECT s.trace_id, min(s.start), max(s.start + s.duration), count(*), count(*) FILTER (s.status = 2),
-         arg_min(s.name, s.start) FILTER (s.parent_span_id = ''),
-         arg_min(c.service, s.start) FILTER (s.parent_span_id = '')
+      `SELECT s.trace_id, c.service, min(s.start), max(s.start + s.duration), count(*),
+         count(*) FILTER (s.status = 2),
+         min(s.start) FILTER (s.parent_span_id = ''), arg_min(s.name, s.start) FILTER (s.parent_span_id = '')
        FROM ${snapshot.table('spans', range)} s JOIN ${scopesOf(snapshot, range)} c ON s.scope = c.id
        WHERE s.trace_id IN (SELECT unnest(${parameters.texts(found.map(({ traceId }) => traceId))}))
-       GROUP BY s.trace_id`,
+       GROUP BY s.trace_id, c.service ORDER BY c.service`,
       parameters,
       options?.signal,
     );
-    const byId = new Map(rows.map(row => [row[0] as string, row]));
-    return found.map(({ traceId, matchedCount }) => {
-      const [, start, end, spanCount, errorCount, rootName, rootService] = byId.get(traceId)!;
-      return {
-        traceId,
-        rootService: (rootService as string | null) ?? '',
-        rootName: (rootName as string | null) ?? '',
-        start: start as bigint,
-        duration: (end as bigint) - (start as bigint),
-        spanCount: Number(spanCount),
-        errorCount: Number(errorCount),
-        matched: matched.get(traceId) ?? [],
-        matchedCount,
-      };
-    });
+    const shares = Map.groupBy(rows.map(serviceShare), ({ traceId }) => traceId);
+    return found.map(({ traceId, matchedCount }) => ({
+      ...summary(traceId, shares.get(traceId)!),
+      matched: matched.get(traceId) ?? [],
+      matchedCount,
+    }));
   }
 
   tagNames(
@@ -233,5 +237,45 @@ function spanRow(row: readonly unknown[]): SpanRow {
     duration: duration as bigint,
     attributes: JSON.parse(attributes as string),
     resource: JSON.parse(resource as string),
+  };
+}
+
+function serviceShare(row: readonly unknown[]): ServiceShare {
+  const [traceId, service, start, end, spanCount, errorCount, rootStart, rootName] = row;
+  return {
+    traceId: traceId as string,
+    service: service as string,
+    start: start as bigint,
+    end: end as bigint,
+    spanCount: Number(spanCount),
+    errorCount: Number(errorCount),
+    rootStart: rootStart as bigint | null,
+    rootName: rootName as string | null,
+  };
+}
+
+function summary(
+  traceId: string,
+  shares: readonly ServiceShare[],
+): Omit<TraceSummary, 'matched' | 'matchedCount'> {
+  let { start, end } = shares[0]!;
+  for (const share of shares) {
+    if (share.start < start) start = share.start;
+    if (share.end > end) end = share.end;
+  }
+  const [root] = shares
+    .filter(({ rootStart }) => rootStart !== null)
+    .sort((a, b) => (a.rootStart! < b.rootStart! ? -1 : 1));
+  return {
+    traceId,
+    rootService: root?.service ?? '',
+    rootName: root?.rootName ?? '',
+    start,
+    duration: end - start,
+    spanCount: shares.reduce((sum, { spanCount }) => sum + spanCount, 0),
+    errorCount: shares.reduce((sum, { errorCount }) => sum + errorCount, 0),
+    services: new Map(
+      shares.map(({ service, spanCount, errorCount }) => [service, { spanCount, errorCount }]),
+    ),
   };
 }

@@ -146,6 +146,8 @@ export interface TraceSummary {
   readonly duration: bigint;
   readonly spanCount: number;
   readonly errorCount: number;
+  /** The same two by service. */
+  readonly services: ReadonlyMap<string, { readonly spanCount: number; readonly errorCount: number }>;
   /** The spans that matched, the first `spansPerTrace` of them. */
   readonly matched: readonly SpanRow[];
   /** How many spans matched. */

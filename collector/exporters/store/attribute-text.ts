@@ -64,8 +64,13 @@ export function attributeText(attributes: readonly KeyValue[], key: string): str
   return valueText(attributes.findLast(attribute => attribute.key === key)?.value);
 }
 
+/** Lower-case hexadecimal. */
+export function hexText(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.length).toString('hex');
+}
+
 /** Lower-case hexadecimal; '' for an ID that is not there or all zero. */
 export function idText(id: Uint8Array): string {
-  const text = Buffer.from(id.buffer, id.byteOffset, id.length).toString('hex');
+  const text = hexText(id);
   return /[^0]/.test(text) ? text : '';
 }

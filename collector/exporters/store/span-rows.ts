@@ -1,7 +1,7 @@
 // Spans as rows: what search needs in columns, and the bytes as they came.
 import { type DecodedResource, type DecodedScope, type DecodedSpan, decodeTraces } from 'tricord/otlp';
 import type { Entry, RowBatch } from '../../store/row-batch.ts';
-import { attributesJson, attributeText, idText } from './attribute-text.ts';
+import { attributesJson, attributeText, hexText, idText } from './attribute-text.ts';
 import { identity } from './identity.ts';
 import { millis, nanos } from './time.ts';
 
@@ -39,8 +39,8 @@ function spanCells(span: DecodedSpan, scope: Entry): Entry['cells'] {
   const start = nanos(span.startTimeUnixNano);
   const end = nanos(span.endTimeUnixNano);
   return [
-    Buffer.from(span.traceId).toString('hex'),
-    Buffer.from(span.spanId).toString('hex'),
+    hexText(span.traceId),
+    hexText(span.spanId),
     idText(span.parentSpanId),
     span.name,
     enumValue(span.kind),

@@ -2,7 +2,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { requestFromJson, Signal } from 'tricord/otlp';
 import type { QueuedBatch } from '../../../collector/component.ts';
 import {
@@ -14,14 +13,27 @@ import { Log } from '../../../collector/log.ts';
 import { SelfTelemetry } from '../../../collector/self-telemetry.ts';
 import type { DuckStore } from '../../../collector/store/duck-store.ts';
 
-/** A directory that is gone after the test. */
-export async function temporaryDirectory(t: TestContext): Promise<string> {
+/** A test's context, or a suite that keeps what it is given until its own `after`. */
+export interface Owner {
+  after(stop: () => Promise<void>): void;
+}
+
+/** What has to stop before the directories of a test go. */
+const running = new WeakMap<Owner, (() => Promise<void>)[]>();
+
+/** A directory that is gone after the test, and after the stores in it. */
+export async function temporaryDirectory(t: Owner): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'tricord-store-'));
-  t.after(() => rm(directory, { recursive: true, force: true }));
+  const stops: (() => Promise<void>)[] = [];
+  running.set(t, stops);
+  t.after(async () => {
+    for (const stop of stops) await stop().catch(() => {});
+    await rm(directory, { recursive: true, force: true });
+  });
   return directory;
 }
 
-const settings: StoreSettings = {
+export const testSettings: StoreSettings = {
   path: undefined,
   memory: 256 * 2 ** 20,
   threads: 2,
@@ -37,17 +49,17 @@ export interface Opened {
 }
 
 export async function openStore(
-  t: TestContext,
+  t: Owner,
   directory: string,
   changed: Partial<StoreSettings> = {},
 ): Promise<Opened> {
   const telemetry = new SelfTelemetry();
   const logged: string[] = [];
   const exporter = await createStoreExporter(
-    { ...settings, ...changed, path: directory },
+    { ...testSettings, ...changed, path: directory },
     { dataDir: directory, telemetry, log: new Log(line => logged.push(line)) },
   );
-  t.after(() => exporter.stop().catch(() => {}));
+  running.get(t)!.push(() => exporter.stop());
   return { exporter: exporter as Opened['exporter'], telemetry, logged };
 }
 
