@@ -32,7 +32,7 @@ export interface SignalStats {
   readonly delivered: number;
   /** Refused by the collector for good. */
   readonly rejected: number;
-  /** Gone with a transport thread that died. */
+  /** Held by a transport thread that died, or that was shut down before they were delivered. */
   readonly lost: number;
   readonly pending: number;
   /** Never accepted: the ring was full, the record was over the limit of a frame, or the transport was shut down. */
