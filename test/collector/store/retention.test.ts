@@ -1,0 +1,153 @@
+// What is dropped and what is merged: by age of arrival, by bytes in whole hours, small files into larger ones.
+import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { describe, it } from 'node:test';
+import { FAN_IN, mergeable } from '../../../collector/store/compaction.ts';
+import type { StoreFile } from '../../../collector/store/manifest.ts';
+import { partitionName, partitionOf } from '../../../collector/store/partition.ts';
+import { expired } from '../../../collector/store/retention.ts';
+import {
+  always,
+  metricsBatch,
+  nanos,
+  openStore,
+  spanBatch,
+  spanId,
+  temporaryDirectory,
+  traceId,
+} from './fixtures.ts';
+
+const HOUR = 3_600_000;
+const now = 500_000 * HOUR;
+
+const file = (changed: Partial<StoreFile>): StoreFile => ({
+  name: 'spans/x.parquet',
+  table: 'spans',
+  partition: 500_000,
+  level: 0,
+  rows: 10,
+  bytes: 100,
+  from: now,
+  to: now,
+  arrived: now,
+  ...changed,
+});
+
+describe('retention', () => {
+  it('drops what arrived longer ago than the age, to the millisecond', () => {
+    const kept = file({ arrived: now - 1000 });
+    const gone = file({ arrived: now - 1001 });
+    assert.deepEqual([...expired([kept, gone], { ageMs: 1000, bytes: 1000 }, now)], [gone]);
+  });
+
+  it('counts age from arrival, not from the time in the rows', () => {
+    const old = file({ from: 0, to: 0, partition: -500_000 });
+    assert.equal(expired([old], { ageMs: 1000, bytes: 1000 }, now).size, 0);
+  });
+
+  it('drops whole hours of all signals, the oldest first, until the rest fits', () => {
+    const hours = [1, 2, 3].flatMap(hour => [
+      file({ partition: hour, table: 'spans' }),
+      file({ partition: hour, table: 'logs' }),
+    ]);
+    const dropped = (bytes: number): number[] => [
+      ...new Set([...expired(hours, { ageMs: Infinity, bytes }, now)].map(({ partition }) => partition)),
+    ];
+    assert.deepEqual(dropped(600), []);
+    assert.deepEqual(dropped(599), [1]);
+    assert.deepEqual(dropped(400), [1]);
+    assert.deepEqual(dropped(399), [1, 2]);
+    assert.deepEqual(dropped(0), [1, 2, 3]);
+  });
+
+  it('removes rows and files of a live store, and counts them', async t => {
+    const directory = await temporaryDirectory(t);
+    const { exporter } = await openStore(t, directory, { retention: { age: HOUR, bytes: 2 ** 40 } });
+    const span = { traceId: traceId(1), spanId: spanId(1), name: 'x', start: Date.now() };
+    await exporter.export([spanBatch('shop', [span], Date.now() - 2 * HOUR)]);
+    await exporter.export([spanBatch('shop', [{ ...span, traceId: traceId(2) }])]);
+    await exporter.store.flush();
+    await exporter.store.flush();
+    // Both batches share the hour of their spans, whose latest row is fresh: nothing goes yet.
+    assert.equal(exporter.store.stats().expiredRows, 0);
+    await exporter.export([
+      spanBatch('shop', [{ ...span, start: span.start - 3 * HOUR }], Date.now() - 2 * HOUR),
+    ]);
+    await exporter.store.flush();
+    assert.equal(exporter.store.stats().expiredRows, 2);
+    assert.equal(
+      (await readdir(directory, { recursive: true })).filter(name => name.endsWith('.parquet')).length,
+      2,
+    );
+  });
+});
+
+describe('a partition', () => {
+  const hour = 500_000;
+
+  it('is the hour of the row when that is near its arrival', () => {
+    assert.equal(partitionOf(now, now), hour);
+    assert.equal(partitionOf(now - 1, now), hour - 1);
+    assert.equal(partitionOf(now - 48 * HOUR, now), hour - 48);
+    assert.equal(partitionOf(now + 3 * HOUR - 1, now), hour + 2);
+  });
+
+  it('is the hour of arrival for all that is far off', () => {
+    assert.equal(partitionOf(now - 48 * HOUR - 1, now), -hour);
+    assert.equal(partitionOf(now + 3 * HOUR, now), -hour);
+    assert.equal(partitionOf(0, now), -hour);
+  });
+
+  it('has a name that sorts by time', () => {
+    assert.equal(partitionName(hour), '2027011508');
+    assert.equal(partitionName(-hour), 'stray-2027011508');
+  });
+});
+
+describe('compaction', () => {
+  it('merges files of one level, table and hour as soon as there are enough', () => {
+    const files = Array.from({ length: FAN_IN }, () => file({}));
+    assert.equal(mergeable(files.slice(1), now), null);
+    assert.equal(mergeable(files, now)!.length, FAN_IN);
+    assert.equal(mergeable([...files.slice(1), file({ level: 1 })], now), null);
+    assert.equal(mergeable([...files.slice(1), file({ partition: 1 })], now), null);
+    assert.equal(mergeable([...files.slice(1), file({ table: 'logs' })], now), null);
+  });
+
+  it('merges everything of an hour that got no rows for an hour', () => {
+    const files = [file({ level: 2 }), file({})];
+    assert.equal(mergeable(files, now + HOUR - 1), null);
+    assert.equal(mergeable(files, now + HOUR)!.length, 2);
+    assert.equal(mergeable(files.slice(1), now + HOUR), null);
+  });
+
+  it('leaves alone what is large already', () => {
+    const large = file({ bytes: 512 * 1024 * 1024 });
+    assert.equal(mergeable([large, file({})], now + HOUR), null);
+    assert.equal(mergeable([large, file({}), file({})], now + HOUR)!.length, 2);
+  });
+
+  it('keeps every row once, and every series once', async t => {
+    const { exporter } = await openStore(t, await temporaryDirectory(t));
+    const { store } = exporter;
+    const start = Date.now();
+    for (let number = 1; number <= FAN_IN; number++) {
+      const point = { timeUnixNano: nanos(start + number * 1000), asInt: number, attributes: [] };
+      await exporter.export([
+        spanBatch('shop', [{ traceId: traceId(number), spanId: spanId(number), name: 'x', start }]),
+        metricsBatch([{ name: 'level', gauge: { dataPoints: [point] } }]),
+      ]);
+      await store.flush();
+    }
+    assert.ok(store.stats().merges >= 4);
+    assert.ok(store.stats().files < 4 * FAN_IN);
+    const query = { filter: [[]], range: always, limit: 100, spansPerTrace: 10, order: 'latest' } as const;
+    assert.equal((await store.traces.search(query)).length, FAN_IN);
+    const [series, ...more] = await store.metrics.select(
+      [{ name: '__name__', op: '=', value: 'level' }],
+      always,
+    );
+    assert.deepEqual([...series!.values], [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert.deepEqual(more, []);
+  });
+});
