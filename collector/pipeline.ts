@@ -7,6 +7,7 @@ import type { ComponentContext } from './factory.ts';
 import { StartError } from './listen.ts';
 import type { Queue } from './queue/queue.ts';
 import { type Path, pathsOf } from './routing.ts';
+import { signalNames } from './signals.ts';
 
 export type ContextOf = (id: string) => ComponentContext;
 
@@ -32,6 +33,15 @@ export class Pipelines {
       steps.set(id, await factory.create(settings, contextOf(id)));
     }
     const paths = pathsOf(config);
+    for (const { exporter, receiver, signal, steps: ids } of paths) {
+      const path = {
+        receiver,
+        signal: signalNames[signal],
+        steps: ids,
+        needs: neededBy(ids.map(id => steps.get(id)!)),
+      };
+      contextOf(exporter).log.debug('path', path);
+    }
     const branches: Branch[] = [];
     for (const { id, factory, settings } of config.exporters) {
       const exporter = await factory.create(settings, contextOf(id)).catch(startError(id));
@@ -75,6 +85,12 @@ export class Pipelines {
     await Promise.all(this.#started.map(({ exporter }) => exporter.stop()));
     await drained;
   }
+}
+
+/** What the most demanding of the steps reads: whether batches on this path are opened at all. */
+function neededBy(steps: readonly Processor[]): Processor['needs'] {
+  const needs = steps.map(step => step.needs);
+  return needs.includes('full') ? 'full' : needs.includes('shallow') ? 'shallow' : 'bytes';
 }
 
 function startError(id: string): (error: unknown) => never {

@@ -5,7 +5,10 @@ export const registry: Registry = {
   receivers: {
     otlp: async () => (await import('./receivers/otlp.ts')).otlpReceiver,
   },
-  processors: {},
+  processors: {
+    attributes: async () =>
+      (await import('./processors/attributes/attributes-processor.ts')).attributesProcessor,
+  },
   exporters: {
     debug: async () => (await import('./exporters/debug-exporter.ts')).debugExporter,
     otlp: async () => (await import('./exporters/otlp/otlp-exporter.ts')).otlpExporter,

@@ -89,7 +89,7 @@ describe('configuration', () => {
     assert.equal(config.service.data_dir, '/elsewhere');
   });
 
-  it('replaces ${env:…}, typed when it is the whole plain value, and keeps $$ as $', async () => {
+  it('replaces references to the environment, typed when it is the whole plain value, and keeps $$ as $', async () => {
     const yaml = good.replace('grpc:', `grpc: { endpoint: "\${env:HOST:-localhost}:\${env:PORT}" }`);
     const service = `  queue:\n    max_size: \${env:SIZE}\n  data_dir: $$x\n`;
     const config = await load([yaml + service], { environment: { PORT: '7', SIZE: '1024' } });

@@ -80,6 +80,21 @@ describe('rows of the store', () => {
     assert.deepEqual(await spanNames(second.exporter.store), ['span 1', 'span 2', 'span 3', 'span 4']);
   });
 
+  it('of two batches that pipelines made of one record are both stored', async t => {
+    const { exporter } = await openStore(t, await temporaryDirectory(t));
+    const one = spanBatch('shop', [span(1)]);
+    await exporter.export([one, { ...spanBatch('shop', [span(2)]), position: one.position }]);
+    assert.deepEqual(await spanNames(exporter.store), ['span 1', 'span 2']);
+  });
+
+  it('that cannot be decoded are dropped by name, and stop nothing', async t => {
+    const { exporter, telemetry } = await openStore(t, await temporaryDirectory(t));
+    const bad = { ...spanBatch('shop', [span(1)]), payload: Uint8Array.of(0x0a, 0x7f, 1), items: 5 };
+    await exporter.export([bad, spanBatch('shop', [span(2)])]);
+    assert.deepEqual(await spanNames(exporter.store), ['span 2']);
+    assert.match(telemetry.render(), /tricord_store_dropped_total\{reason="undecodable"\} 5\n/);
+  });
+
   it('come back from the queue after SIGKILL, the flushed ones not twice', async t => {
     const directory = await temporaryDirectory(t);
     const script = join(import.meta.dirname, 'crashing-writer.ts');
