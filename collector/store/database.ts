@@ -59,7 +59,7 @@ export class Parameters {
 const INT64_MAX = 2n ** 63n - 1n;
 
 /** The nearest value that a BIGINT column can hold. */
-export function clampInt64(value: bigint): bigint {
+function clampInt64(value: bigint): bigint {
   if (value > INT64_MAX) return INT64_MAX;
   return value < -INT64_MAX ? -INT64_MAX : value;
 }

@@ -2,7 +2,7 @@
 import { Writer } from 'tricord/otlp';
 
 /** What spans have in common: the bytes of their Resource and InstrumentationScope messages, and the schema URLs. */
-export interface Envelope {
+interface Envelope {
   readonly resource: Uint8Array;
   readonly resourceSchema: string;
   readonly scope: Uint8Array;

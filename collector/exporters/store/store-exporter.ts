@@ -67,7 +67,7 @@ class RowExporter implements StoreExporter {
   readonly #telemetry: ComponentContext['telemetry'];
   readonly #log: ComponentContext['log'];
   /** Rows of batches that the store did not take yet: translating again would add delta points twice. */
-  readonly #translated = new Map<bigint, RowBatch>();
+  readonly #translated = new WeakMap<QueuedBatch, RowBatch>();
 
   constructor(
     store: DuckStore,
@@ -107,21 +107,28 @@ class RowExporter implements StoreExporter {
       await this.store.append(rows, batches.at(-1)!.position);
     } catch (error) {
       if (error instanceof StoreFullError) throw new OfferError(error.message, true, 1000, { cause: error });
-      if (batches.length > 1) {
-        for (const batch of batches) await this.#append([batch]);
-        return;
-      }
-      this.#giveUp(batches[0]!, 'unstorable', error as Error);
-      return this.#append(batches);
+      return this.#appendApart(batches, error as Error);
     }
-    for (const { position } of batches) this.#translated.delete(position);
     for (const { dropped } of rows) {
       for (const [reason, items] of dropped) this.#dropped(reason).add(items);
     }
   }
 
+  /** Finds the batch that the store cannot take, and goes on without it. */
+  async #appendApart(batches: readonly QueuedBatch[], error: Error): Promise<void> {
+    const records = [...Map.groupBy(batches, ({ position }) => position).values()];
+    if (records.length === 1) {
+      if (batches.every(batch => this.#translate(batch).rows.length === 0)) {
+        throw new OfferError(error.message, true, 1000, { cause: error });
+      }
+      for (const batch of batches) this.#giveUp(batch, 'unstorable', error);
+      return this.#append(batches);
+    }
+    for (const record of records) await this.#append(record);
+  }
+
   #translate(batch: QueuedBatch): RowBatch {
-    const known = this.#translated.get(batch.position);
+    const known = this.#translated.get(batch);
     if (known !== undefined) return known;
     const rows = new RowBatch(batch.receivedAt);
     try {
@@ -135,7 +142,7 @@ class RowExporter implements StoreExporter {
         error as Error,
       );
     }
-    this.#translated.set(batch.position, rows);
+    this.#translated.set(batch, rows);
     return rows;
   }
 
@@ -144,7 +151,7 @@ class RowExporter implements StoreExporter {
     this.#log.error('a batch cannot be stored; its items are dropped', { reason, items: batch.items, error });
     const none = new RowBatch(batch.receivedAt);
     none.drop(reason, batch.items);
-    this.#translated.set(batch.position, none);
+    this.#translated.set(batch, none);
     return none;
   }
 
@@ -179,11 +186,16 @@ const observed = {
   missingFiles: ['counter', 'Files that the disk had lost at the start'],
 } as const;
 
-/** The end of the stretch that begins at `begin`: at least one batch. */
+/**
+ * The end of the stretch that begins at `begin`: at least one record of the queue, and records wholly. Several pipelines
+ * may have made several batches of one record, and the position says of all of them that they are stored.
+ */
 function stretchEnd(batches: readonly QueuedBatch[], begin: number): number {
   let size = 0;
   let end = begin;
-  do size += batches[end++]!.payload.length;
-  while (end < batches.length && size + batches[end]!.payload.length <= STRETCH_BYTES);
+  do {
+    const { position } = batches[end]!;
+    while (batches[end]?.position === position) size += batches[end++]!.payload.length;
+  } while (end < batches.length && size + batches[end]!.payload.length <= STRETCH_BYTES);
   return end;
 }
