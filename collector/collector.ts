@@ -38,7 +38,8 @@ export class Collector {
   /** What is to be undone, in the order in which it was done. */
   readonly #undo: (() => Promise<void>)[] = [];
   readonly #endpoints: Record<string, string> = {};
-  readonly #components: Record<string, string> = {};
+  readonly #receivers: Record<string, string> = {};
+  #queue: Queue | undefined;
   #pipelines: Pipelines | undefined;
   #status: Health['status'] = 'starting';
   #stopping: Promise<void> | undefined;
@@ -96,7 +97,11 @@ export class Collector {
   }
 
   #health(): Health {
-    return { status: this.#status, components: { ...this.#components, ...this.#pipelines?.states() } };
+    const queue = this.#queue === undefined ? {} : { queue: this.#queue.bytesFree() > 0 ? 'ok' : 'full' };
+    return {
+      status: this.#status,
+      components: { ...queue, ...this.#receivers, ...this.#pipelines?.states() },
+    };
   }
 
   async #openQueue(): Promise<Queue> {
@@ -118,7 +123,7 @@ export class Collector {
     });
     this.#undo.push(() => queue.close());
     observeQueue(this.#telemetry, queue);
-    this.#components.queue = 'ok';
+    this.#queue = queue;
     return queue;
   }
 
@@ -141,7 +146,7 @@ export class Collector {
       const receiver: Receiver = await factory.create(settings, this.#contextOf(id), queue);
       this.#undo.push(() => receiver.stop());
       await receiver.start();
-      this.#components[`receiver ${id}`] = 'ok';
+      this.#receivers[`receiver ${id}`] = 'ok';
       for (const [protocol, address] of Object.entries(receiver.endpoints())) {
         this.#endpoints[`${id}.${protocol}`] = address;
       }

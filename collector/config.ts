@@ -45,7 +45,7 @@ export interface ConfigSources {
 }
 
 /** One component as configured. */
-export interface ComponentConfig<F> {
+interface ComponentConfig<F> {
   readonly id: string;
   readonly factory: F;
   /** What the factory's schema made of it. */

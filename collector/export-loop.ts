@@ -17,7 +17,7 @@ import { itemNames } from './signals.ts';
 const EXPORT_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Data waits in the queue for as long as the queue has room: giving up is for those who ask for it. */
-export const defaultRetry: RetryPolicy = {
+const defaultRetry: RetryPolicy = {
   initialMs: 1000,
   maxMs: 30_000,
   multiplier: 1.5,

@@ -8,7 +8,7 @@ export function suggestion(name: string, known: readonly string[]): string {
 }
 
 /** The known name that the fewest edits lead to; undefined when even that one is too far off. */
-export function nearest(name: string, known: readonly string[]): string | undefined {
+function nearest(name: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
   for (const candidate of known) {

@@ -26,7 +26,7 @@ export class ConfigError extends Error {
 }
 
 /** `file:line:column: message`, on one line. */
-export function formatProblem({ place, message }: Problem): string {
+function formatProblem({ place, message }: Problem): string {
   const at = place.line === 0 ? place.file : `${place.file}:${place.line}:${place.column}`;
   return printable(`${at}: ${message}`);
 }

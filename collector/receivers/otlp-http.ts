@@ -110,7 +110,8 @@ export class HttpListener {
     try {
       payload = await this.#payload(request, signal, type);
     } catch (error) {
-      this.#admission.countRefusal(signal, error);
+      const broken = request.errored !== null; // The client went away in the middle: nothing was refused.
+      if (!broken) this.#admission.countRefusal(signal, error);
       return refused(error, type);
     }
     try {

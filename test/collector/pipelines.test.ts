@@ -14,8 +14,9 @@ import { ExportLoop } from '../../collector/export-loop.ts';
 import { Log } from '../../collector/log.ts';
 import type { Reader } from '../../collector/queue/queue.ts';
 import { SelfTelemetry } from '../../collector/self-telemetry.ts';
+import type { Health } from '../../collector/web/self-routes.ts';
 import { logsRequest, traceRequest } from './requests.ts';
-import { startCollector, type TestCollector } from './running-collector.ts';
+import { captureAll, startCollector, type TestCollector } from './running-collector.ts';
 
 const post = async (collector: TestCollector, receiver: string, path: string, body: Buffer<ArrayBuffer>) => {
   const headers = { 'content-type': 'application/x-protobuf' };
@@ -77,6 +78,33 @@ service:
       (health as { components: Record<string, string> }).components['exporter capture/slow'],
       'retrying',
     );
+    await collector.stop();
+  });
+});
+
+describe('a full queue', () => {
+  it('refuses retryably, says so, and takes again when an exporter has made room', async () => {
+    const collector = await startCollector(
+      captureAll.concat('  shutdown_timeout: 10ms\n  queue: { max_size: 64KiB, segment_size: 16KiB }\n'),
+    );
+    let down = true;
+    collector.capture.fails = () => (down ? new OfferError('down', true, 0) : undefined);
+    const url = `http://${collector.endpoints['otlp.http']}/v1/logs`;
+    const headers = { 'content-type': 'application/x-protobuf' };
+    const send = async (): Promise<number> => {
+      const body = logsRequest(['x'.repeat(10_000)]);
+      return (await fetch(url, { method: 'POST', body, headers })).status;
+    };
+    let accepted = 0;
+    while ((await send()) === 200) accepted++;
+    assert.ok(accepted >= 3 && accepted <= 6, `${accepted} of 10 KB in 64 KiB`);
+    assert.equal(await send(), 503);
+    const health = (await (await fetch(`http://${collector.endpoints.web}/healthz`)).json()) as Health;
+    assert.equal(health.components.queue, 'full');
+    down = false;
+    await collector.capture.count(accepted);
+    while ((await send()) !== 200) await delay(10);
+    await collector.capture.count(accepted + 1);
     await collector.stop();
   });
 });
