@@ -1,4 +1,6 @@
 // Where the collector is and how to reach it: the endpoint, its TLS files' contents, the headers of every call.
+import { X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
 import { OptionError } from '../errors.ts';
 
 export interface EndpointOptions {
@@ -45,6 +47,17 @@ export function parseEndpoint(options: EndpointOptions): URL {
 
 /** Credentials in a URL are never repeated. */
 const redacted = (endpoint: string): string => endpoint.slice(0, 200).replace(/\/\/[^/@]*@/, '//***@');
+
+/** @throws OptionError when a certificate or the key cannot be used, or does not belong to the other */
+export function checkTls(options: EndpointOptions): void {
+  try {
+    // A secure context takes anything for an authority, and then trusts none.
+    if (options.certificate !== undefined) new X509Certificate(options.certificate);
+    createSecureContext(tlsOptions(options));
+  } catch (error) {
+    throw new OptionError(`The certificates for the collector cannot be used: ${(error as Error).message}.`);
+  }
+}
 
 export function tlsOptions(options: EndpointOptions): TlsOptions {
   return {

@@ -72,7 +72,7 @@ export class GrpcConnection {
   }
 
   /** Starts a call of the method at `path`, like `/package.Service/Method`. */
-  call(path: string, handlers: CallHandlers): GrpcCall {
+  call(path: string, handlers: CallHandlers, headers: Readonly<Record<string, string>> = {}): GrpcCall {
     const call = new GrpcCall(handlers, ended => this.#calls.delete(ended));
     this.#calls.add(call);
     if (this.#lost !== undefined) {
@@ -80,7 +80,7 @@ export class GrpcConnection {
       return call;
     }
     try {
-      call.start(this.#session.request({ ...this.#headers(), ':path': path }));
+      call.start(this.#session.request({ ...this.#headers(), ...headers, ':path': path }));
     } catch (error) {
       call.fail(unavailable(reasonOf(error)));
     }
@@ -91,7 +91,12 @@ export class GrpcConnection {
   unary(path: string, framed: Uint8Array, deadlineMs: number): Promise<UnaryReply> {
     const { promise, resolve } = Promise.withResolvers<UnaryReply>();
     let message: Uint8Array | undefined;
-    const call = this.call(path, {
+    // The timer comes first: a call on a lost connection ends before it is returned.
+    const timer = setTimeout(
+      () => call.fail({ code: GrpcCode.deadlineExceeded, message: `no answer within ${deadlineMs} ms` }),
+      deadlineMs,
+    );
+    const handlers: CallHandlers = {
       message: bytes => {
         if (message === undefined) message = bytes.slice();
         else call.fail({ code: GrpcCode.internal, message: 'two messages in a unary response' });
@@ -102,11 +107,8 @@ export class GrpcConnection {
         if (status.code !== GrpcCode.ok) resolve({ status, message: undefined });
         else resolve({ status, message: message ?? new Uint8Array(0) });
       },
-    });
-    const timer = setTimeout(
-      () => call.fail({ code: GrpcCode.deadlineExceeded, message: `no answer within ${deadlineMs} ms` }),
-      deadlineMs,
-    );
+    };
+    const call = this.call(path, handlers, { 'grpc-timeout': `${Math.ceil(deadlineMs)}m` });
     call.write(framed);
     call.finish();
     return promise;

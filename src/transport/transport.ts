@@ -5,7 +5,7 @@ import { OptionError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { Backoff } from './backoff.ts';
 import { Control, SAMPLING_UNIT, SignalCounter, ThreadCounter, Word } from './control.ts';
-import { type EndpointOptions, parseEndpoint } from './endpoint.ts';
+import { checkTls, type EndpointOptions, parseEndpoint } from './endpoint.ts';
 import { Signal, type SignalName, type Sink } from './otlp/record.ts';
 import { INSTANCE_ID_BYTES } from './otlp/stream-frame.ts';
 import { allocateRing, RingProducer } from './ring.ts';
@@ -81,9 +81,10 @@ export class Transport {
   #lastFailure: string | undefined;
   #shutdown: Promise<void> | undefined;
 
-  /** @throws OptionError for an endpoint, header, instance ID or resource that cannot be used */
+  /** @throws OptionError for an endpoint, header, certificate, instance ID or resource that cannot be used */
   constructor(options: TransportOptions) {
     parseEndpoint(options);
+    checkTls(options);
     if (options.instanceId.length !== INSTANCE_ID_BYTES)
       throw new OptionError(
         `The instance ID has ${options.instanceId.length} bytes, not ${INSTANCE_ID_BYTES}.`,

@@ -65,6 +65,8 @@ export type UnaryAnswer = Buffer | { code: number; details?: string; metadata?: 
 
 export interface TestCollectorOptions {
   readonly port?: number;
+  /** By default plaintext. */
+  readonly credentials?: grpc.ServerCredentials;
   /** False: the stream is UNIMPLEMENTED. */
   readonly stream?: boolean;
   /** By default the collector tells what is durable, and gives credit without a limit. */
@@ -153,7 +155,7 @@ export class TestCollector extends EventEmitter {
     this.port = await new Promise<number>((resolve, reject) => {
       this.#server.bindAsync(
         `127.0.0.1:${this.#options.port ?? 0}`,
-        grpc.ServerCredentials.createInsecure(),
+        this.#options.credentials ?? grpc.ServerCredentials.createInsecure(),
         (error, port) => (error === null ? resolve(port) : reject(error)),
       );
     });

@@ -5,12 +5,14 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
+import * as grpc from '@grpc/grpc-js';
 import { OptionError } from '../../src/errors.ts';
 import { limits } from '../../src/limits.ts';
 import { GrpcConnection } from '../../src/transport/grpc.ts';
 import type { GrpcStatus } from '../../src/transport/grpc-status.ts';
 import { STREAM_PATH } from '../../src/transport/otlp/stream-frame.ts';
 import { Transport, type TransportOptions } from '../../src/transport/transport.ts';
+import { certificate as own } from '../instrument/certificate.ts';
 import { TestCollector } from './test-collector.ts';
 import { idsOf, put, transportOptions } from './transport-options.ts';
 
@@ -32,6 +34,12 @@ describe('the options of the transport', () => {
     ['a secret in the endpoint', { endpoint: 'http://me:hunter2@localhost' }, /^(?!.*hunter2)/],
     ['a header with a line break', { headers: { a: 'b\r\nc: d' } }, /header "a"/],
     ['a header that HTTP/2 forbids', { headers: { Connection: 'close' } }, /header "Connection"/],
+    ['a certificate that is none', { certificate: 'nonsense' }, /certificates for the collector/],
+    [
+      'a key that is none',
+      { clientCertificate: own.cert, clientKey: 'nonsense' },
+      /certificates for the collector/,
+    ],
     ['a short instance ID', { instanceId: new Uint8Array(15) }, /15 bytes, not 16/],
     ['a huge resource', { resource: new Uint8Array(limits.batch_bytes_max / 4 + 1) }, /resource/],
   ];
@@ -141,7 +149,7 @@ describe('a transport thread that dies', () => {
   });
 
   it('never throws into the application, not even when it cannot start', async () => {
-    const unusable = { certificate: (() => {}) as unknown as string };
+    const unusable = { tracesLingerMs: (() => {}) as unknown as number };
     const transport = new Transport(transportOptions('http://127.0.0.1:1', unusable));
     assert.ok(put(transport.sink, 1));
     assert.equal(transport.stats().deaths, 1);
@@ -202,5 +210,46 @@ describe('a connection', () => {
     const call = Promise.withResolvers<GrpcStatus>();
     connection.call(STREAM_PATH, { message: () => {}, drain: () => {}, end: call.resolve });
     assert.equal((await call.promise).code, 14);
+    assert.equal((await connection.unary('/a/b', new Uint8Array(5), 1000)).status.code, 14);
+  });
+});
+
+describe('TLS', () => {
+  const pem = { private_key: Buffer.from(own.key), cert_chain: Buffer.from(own.cert) };
+
+  async function flushTo(
+    t: TestContext,
+    mutual: boolean,
+    changes: Partial<TransportOptions>,
+  ): Promise<Transport> {
+    const authorities = mutual ? Buffer.from(own.cert) : null;
+    const credentials = grpc.ServerCredentials.createSsl(authorities, [pem], mutual);
+    const collector = await TestCollector.start({ credentials });
+    const transport = new Transport(transportOptions(`https://127.0.0.1:${collector.port}`, changes));
+    t.after(async () => {
+      await transport.shutdown(0);
+      collector.stop();
+    });
+    put(transport.sink, 1);
+    const delivered = await transport.flush(FLUSH_MS);
+    assert.equal(delivered, collector.items === 1);
+    return transport;
+  }
+
+  it('delivers to a collector whose authority is trusted', async t => {
+    const { connected } = (await flushTo(t, false, { certificate: own.cert })).stats();
+    assert.equal(connected, true);
+  });
+
+  it('sends nothing to one whose authority is not, and says why', async t => {
+    const transport = await flushTo(t, false, {});
+    assert.equal(transport.stats().connected, false);
+    while (!/self-signed certificate/.test(transport.stats().lastFailure ?? '')) await sleep(5);
+  });
+
+  it('shows the client’s certificate where one is asked for', async t => {
+    const certificates = { certificate: own.cert, clientCertificate: own.cert, clientKey: own.key };
+    assert.equal((await flushTo(t, true, certificates)).stats().connected, true);
+    assert.equal((await flushTo(t, true, { certificate: own.cert })).stats().connected, false);
   });
 });
