@@ -1,4 +1,5 @@
 // The `otlp` receiver: its settings, and its two listeners. The stream shares the port of gRPC.
+import { createSecureContext } from 'node:tls';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { z } from 'zod';
 import { readPem, type ServerTls, serverTls } from '../config/tls.ts';
@@ -10,6 +11,7 @@ import {
   type Receiver,
   type ReceiverFactory,
 } from '../factory.ts';
+import { StartError } from '../listen.ts';
 import { Admission } from './admission.ts';
 import { GrpcListener } from './otlp-grpc.ts';
 import { HttpListener } from './otlp-http.ts';
@@ -94,13 +96,21 @@ interface Pem {
 function httpsOptions(tls: ServerTls | undefined, at: string): Pem | undefined {
   if (tls === undefined) return undefined;
   const verify = tls.client_ca_file !== undefined;
-  return {
+  const pem = {
     cert: readPem(tls.cert_file, `${at}.tls.cert_file`),
     key: readPem(tls.key_file, `${at}.tls.key_file`),
     ...(verify && { ca: readPem(tls.client_ca_file!, `${at}.tls.client_ca_file`) }),
     requestCert: verify,
     rejectUnauthorized: verify,
   };
+  try {
+    createSecureContext(pem);
+  } catch (error) {
+    throw new StartError(`${at}.tls: certificate and key cannot be used: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  return pem;
 }
 
 function grpcCredentials(tls: ServerTls | undefined, at: string): ServerCredentials {
