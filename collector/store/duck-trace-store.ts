@@ -2,12 +2,15 @@
 import type { DuckDBBlobValue } from '@duckdb/node-api';
 import { Parameters } from './database.ts';
 import { checkPatterns, withinNanos } from './matching.ts';
+import { operations, serviceCalls } from './service-map.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Source } from './source.ts';
 import { spanCondition } from './span-filter.ts';
 import {
   LimitError,
+  type Operation,
   type SelectOptions,
+  type ServiceCalls,
   type SpanCondition,
   type SpanRow,
   type TagValue,
@@ -200,6 +203,18 @@ export class DuckTraceStore implements TraceStore {
   ): Promise<TagValue[]> {
     return this.#source.read(snapshot =>
       tagValues(this.#source.database, snapshot, { scope, field }, range, options),
+    );
+  }
+
+  operations(service: string, range: TimeRange, options?: SelectOptions): Promise<Operation[]> {
+    return this.#source.read(snapshot =>
+      operations(this.#source.database, snapshot, service, range, options),
+    );
+  }
+
+  serviceCalls(range: TimeRange, options?: SelectOptions): Promise<ServiceCalls[]> {
+    return this.#source.read(snapshot =>
+      serviceCalls(this.#source.database, snapshot, range, widened(range), options),
     );
   }
 }

@@ -168,6 +168,19 @@ export interface TagValue {
   readonly value: string;
 }
 
+/** What a service does, by the name and SpanKind of its spans. */
+export interface Operation {
+  readonly name: string;
+  readonly kind: number;
+}
+
+/** How many spans of `callee` have their parent in `caller`, another service. */
+export interface ServiceCalls {
+  readonly caller: string;
+  readonly callee: string;
+  readonly count: number;
+}
+
 export interface TraceStore {
   /** The whole trace as the bytes of `opentelemetry.proto.trace.v1.TracesData`; null when there is none. */
   trace(traceId: string, options?: SelectOptions): Promise<Uint8Array | null>;
@@ -182,6 +195,10 @@ export interface TraceStore {
     range: TimeRange,
     options?: SelectOptions,
   ): Promise<TagValue[]>;
+  /** Every operation of a service once, by name, then kind. */
+  operations(service: string, range: TimeRange, options?: SelectOptions): Promise<Operation[]>;
+  /** Calls between services by the spans of callees that start in the range, the most first. */
+  serviceCalls(range: TimeRange, options?: SelectOptions): Promise<ServiceCalls[]>;
 }
 
 export interface Store {

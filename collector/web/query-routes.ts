@@ -3,10 +3,16 @@ import type { Store } from '../store/store.ts';
 import type { Route } from './router.ts';
 
 export async function queryRoutes(store: Store): Promise<Route[]> {
-  const [loki, prometheus, tempo] = await Promise.all([
+  const [jaeger, loki, prometheus, tempo] = await Promise.all([
+    import('../query/jaeger.ts'),
     import('../query/loki.ts'),
     import('../query/prometheus.ts'),
     import('../query/tempo.ts'),
   ]);
-  return [...loki.lokiRoutes(store), ...prometheus.prometheusRoutes(store), ...tempo.routes(store)];
+  return [
+    ...jaeger.jaegerRoutes(store),
+    ...loki.lokiRoutes(store),
+    ...prometheus.prometheusRoutes(store),
+    ...tempo.routes(store),
+  ];
 }
