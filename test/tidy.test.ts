@@ -86,7 +86,7 @@ function dead(files: readonly { path: string; text: string }[], entries: readonl
     for (const next of graph.get(target)!) reach(next);
   };
   for (const entry of entries) reach(entry);
-  return files.map(file => file.path).filter(path => !alive.has(path));
+  return files.map(file => file.path).filter(path => !alive.has(path) && !path.endsWith('.d.ts'));
 }
 
 const entries = [

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { after, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Json } from '../json.ts';
 import { root } from '../source-tree.ts';
 import { type Collector, eventually, Stack } from './stack.ts';
 
@@ -72,14 +73,10 @@ class Maker {
     this.#child = spawn(process.execPath, args, { cwd: root, env, stdio: ['pipe', 'pipe', 'inherit'] });
     this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
   }
-
-  // biome-ignore lint/suspicious/noExplicitAny: one line of JSON, looked into by the test
-  async next(): Promise<any> {
+  async next(): Promise<Json> {
     return JSON.parse((await this.#lines.next()).value as string);
   }
-
-  // biome-ignore lint/suspicious/noExplicitAny: one line of JSON, looked into by the test
-  async stop(): Promise<any> {
+  async stop(): Promise<Json> {
     this.#child.stdin!.end('stop');
     const report = await this.next();
     if (this.#child.exitCode === null) await once(this.#child, 'exit');

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import type { Json } from '../json.ts';
 import { Stack } from './stack.ts';
 
 describe('a collector started with a configuration file', () => {
@@ -34,9 +35,7 @@ service:
     url = `http://${(JSON.parse(readyLine) as { endpoints: { web: string } }).endpoints.web}`;
   });
   after(() => stack.end());
-
-  // biome-ignore lint/suspicious/noExplicitAny: answers of the API, looked into by the assertions
-  async function ask(path: string): Promise<any> {
+  async function ask(path: string): Promise<Json> {
     const response = await fetch(url + path);
     assert.equal(response.status, 200, path);
     return response.json();
@@ -45,12 +44,17 @@ service:
   it('is healthy as Prometheus', async () => {
     const { status, data } = await ask('/prometheus/api/v1/query?query=1%2B1&time=4');
     assert.equal(status, 'success');
-    assert.deepEqual({ ...data, stats: undefined }, { resultType: 'scalar', result: [4, '2'], stats: undefined });
+    assert.deepEqual(
+      { ...data, stats: undefined },
+      { resultType: 'scalar', result: [4, '2'], stats: undefined },
+    );
     assert.deepEqual((await ask('/prometheus/api/v1/status/buildinfo')).data.features, {});
   });
 
   it('is healthy as Loki', async () => {
-    const { data } = await ask('/loki/api/v1/query?query=vector(1)%2Bvector(1)&direction=backward&time=4000000000');
+    const { data } = await ask(
+      '/loki/api/v1/query?query=vector(1)%2Bvector(1)&direction=backward&time=4000000000',
+    );
     assert.equal(data.resultType, 'vector');
     assert.equal(data.result.length, 1);
     assert.equal(data.result[0].value[1], '2');

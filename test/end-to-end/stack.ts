@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Child } from '../../scripts/child.ts';
+import type { Json } from '../json.ts';
 import { root } from '../source-tree.ts';
 
 const READY_WITHIN_MS = 30_000;
@@ -109,13 +110,11 @@ export class Collector {
   get url(): string {
     return `http://${this.endpoints.web}`;
   }
-
-  // biome-ignore lint/suspicious/noExplicitAny: answers of the API, looked into by the assertions
   async ask(
     path: string,
     query: Readonly<Record<string, string | number>> = {},
     headers: Readonly<Record<string, string>> = {},
-  ): Promise<any> {
+  ): Promise<Json> {
     const search = new URLSearchParams(Object.entries(query).map(([key, value]) => [key, String(value)]));
     const response = await fetch(`${this.url}${path}?${search}`, { headers });
     const text = await response.text();

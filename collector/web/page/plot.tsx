@@ -4,6 +4,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import UPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { ExemplarPoint, Range, Series } from './api.ts';
+import { formatTick } from './format.ts';
 
 interface PlotProps {
   readonly title: string;
@@ -19,7 +20,7 @@ interface PlotProps {
 }
 
 const HEIGHT = 190;
-const POINT_RADIUS = 4;
+const POINT_RADIUS = 3.5;
 const CLICK_RADIUS = 12;
 
 export function Plot({ title, range, lines, format, exemplars = [] }: PlotProps): ComponentChild {
@@ -107,7 +108,10 @@ function options(
     legend: { show: false },
     cursor: { y: false, points: { size: 6 } },
     scales: { y: { range: (_, __, max) => [0, Math.max(highest(exemplars.current), max ?? 0) * 1.15 || 1] } },
-    axes: [axis, { ...axis, size: 62, values: (_, values) => values.map(format) }],
+    axes: [
+      { ...axis, values: (_, ticks) => ticks.map(tick => formatTick(tick, (ticks[1] ?? tick) - ticks[0]!)) },
+      { ...axis, size: 62, values: (_, values) => values.map(format) },
+    ],
     series: [
       {},
       ...lines.map(({ name, colour }) => ({
@@ -135,6 +139,7 @@ function drawExemplars(plot: UPlot, exemplars: readonly ExemplarPoint[]): void {
   const { ctx } = plot;
   ctx.save();
   ctx.fillStyle = cssColour('--exemplar');
+  ctx.globalAlpha = 0.7;
   for (const { seconds, value } of exemplars) {
     const { min = 0, max = 0 } = plot.scales.x ?? {};
     if (seconds < min! || seconds > max!) continue;

@@ -45,7 +45,7 @@ function Rows({ rows }: { rows: readonly TraceRow[] }): ComponentChild {
               <b>{service}</b> {name}
             </span>
             <span class="when">{formatTime(startMs)}</span>
-            <span class="took">{formatDuration(durationMs)}</span>
+            <span class="took">{durationMs < 1 ? '< 1 ms' : formatDuration(durationMs)}</span>
           </a>
         </li>
       ))}

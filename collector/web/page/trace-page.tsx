@@ -104,7 +104,9 @@ function Waterfall({
           >
             <span class="name" style={{ paddingLeft: `${span.depth * 16}px` }}>
               <i class="dot" style={{ background: serviceColour(span.service) }} />
-              <b>{span.service}</b> {span.name}
+              <span class="what">
+                <b>{span.service}</b> {span.name}
+              </span>
               {span.error && <span class="flag">error</span>}
               {counts.has(span.id) && <span class="count">{counts.get(span.id)!.length} logs</span>}
             </span>
@@ -181,8 +183,16 @@ function message(line: LogLine): string {
   }
 }
 
-const beside =
+/** What the page shows elsewhere already. */
+const elsewhere =
   /^(trace_id|span_id|trace_flags|flags|severity_\w+|detected_level|observed_timestamp|scope_\w+)$/;
+
+/** The fields of a line that are its own: the resource's stand with the spans. */
+function ownFields(line: LogLine, trace: Trace): [string, string][] {
+  const resource = trace.spans.find(({ service }) => service === line.service)?.resource ?? [];
+  const shared = new Set(resource.map(([key]) => key.replace(/\W/g, '_')));
+  return Object.entries(line.fields).filter(([key]) => !elsewhere.test(key) && !shared.has(key));
+}
 
 function Logs({ data, selected, select }: SelectionProps & { data: TraceData }): ComponentChild {
   const { logs, trace } = data;
@@ -209,13 +219,11 @@ function Logs({ data, selected, select }: SelectionProps & { data: TraceData }):
               <span class="text">
                 {message(line)}
                 <span class="fields">
-                  {Object.entries(line.fields)
-                    .filter(([key]) => !beside.test(key))
-                    .map(([key, value]) => (
-                      <span key={key}>
-                        {key}=<b>{value}</b>
-                      </span>
-                    ))}
+                  {ownFields(line, trace).map(([key, value]) => (
+                    <span key={key}>
+                      {key}=<b>{value}</b>
+                    </span>
+                  ))}
                 </span>
               </span>
             </button>

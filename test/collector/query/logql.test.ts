@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { lokiRoutes } from '../../../collector/query/loki.ts';
 import type { LogEntry, LogStore, Matcher, Store } from '../../../collector/store/store.ts';
 import type { WebRequest } from '../../../collector/web/router.ts';
+import type { Json } from '../../json.ts';
 
 const SECOND = 1_000_000_000n;
 
@@ -97,13 +98,11 @@ function match(path: string): [(typeof routes)[number], Record<string, string>] 
   }
   throw new Error(`no route for ${path}`);
 }
-
-// biome-ignore lint/suspicious/noExplicitAny: answers of the API, looked into by the assertions
 async function ask(
   query: string,
   more: Record<string, string> = {},
   headers: Record<string, string> = {},
-): Promise<any> {
+): Promise<Json> {
   const { status, body } = await call(
     '/loki/api/v1/query_range',
     { query, start: '0', end: '100', ...more },
