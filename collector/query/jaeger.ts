@@ -16,6 +16,8 @@ const TRACES_MAX = 1500;
 /** OTLP bytes of all traces of one answer: as JSON they are several times as large. */
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 const DAY_MS = 86_400_000;
+/** Nanoseconds. */
+const MILLI = 1_000_000n;
 
 const everything: TimeRange = { start: 0, end: 4e12 };
 
@@ -102,8 +104,9 @@ function search(traces: TraceStore): Answer {
     );
     const shown: string[] = [];
     let bytes = 0;
-    for (const { traceId } of found) {
-      const trace = await traces.trace(traceId, options);
+    for (const { traceId, start, duration } of found) {
+      const range = { start: Number(start / MILLI), end: Number((start + duration) / MILLI) };
+      const trace = await traces.trace(traceId, { ...options, range });
       if (trace === null) continue;
       bytes += trace.length;
       checkSize(bytes, `the ${found.length} traces found`);

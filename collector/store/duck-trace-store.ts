@@ -15,6 +15,7 @@ import {
   type SpanRow,
   type TagValue,
   type TimeRange,
+  type TraceOptions,
   type TraceSearch,
   type TraceStore,
   type TraceSummary,
@@ -52,7 +53,7 @@ export class DuckTraceStore implements TraceStore {
     this.#source = source;
   }
 
-  trace(traceId: string, options?: SelectOptions): Promise<Uint8Array | null> {
+  trace(traceId: string, options?: TraceOptions): Promise<Uint8Array | null> {
     return this.#source.read(async snapshot => {
       const spans = await this.#spansOf(snapshot, traceId, options);
       if (spans.size === 0) return null;
@@ -64,14 +65,14 @@ export class DuckTraceStore implements TraceStore {
   async #spansOf(
     snapshot: Snapshot,
     traceId: string,
-    options: SelectOptions | undefined,
+    options: TraceOptions | undefined,
   ): Promise<Map<bigint, Uint8Array[]>> {
     const parameters = new Parameters();
     const spans = new Map<bigint, Uint8Array[]>();
     let bytes = 0;
     await this.#source.database.chunks(
-      `SELECT scope, raw FROM ${snapshot.table('spans')} WHERE trace_id = ${parameters.text(traceId)}
-       ORDER BY start, ordinal`,
+      `SELECT scope, raw FROM ${snapshot.table('spans', reachOf(options))}
+       WHERE trace_id = ${parameters.text(traceId)} ORDER BY start, ordinal`,
       parameters,
       options?.signal,
       chunk => {
@@ -94,12 +95,13 @@ export class DuckTraceStore implements TraceStore {
   async #withEnvelopes(
     snapshot: Snapshot,
     spans: ReadonlyMap<bigint, readonly Uint8Array[]>,
-    options: SelectOptions | undefined,
+    options: TraceOptions | undefined,
   ): Promise<SpansOfScope[]> {
     const parameters = new Parameters();
     const rows = await this.#source.database.rows(
       `SELECT DISTINCT ON (id) id, resource_raw, resource_schema, scope_raw, scope_schema
-       FROM ${snapshot.table('scopes')} WHERE id IN (SELECT unnest(${parameters.integers([...spans.keys()])}))`,
+       FROM ${snapshot.table('scopes', reachOf(options))}
+       WHERE id IN (SELECT unnest(${parameters.integers([...spans.keys()])}))`,
       parameters,
       options?.signal,
     );
@@ -231,6 +233,10 @@ function matchingSpans(snapshot: Snapshot, search: TraceSearch, parameters: Para
 /** Every scope once, however many partitions have it. */
 function scopesOf(snapshot: Snapshot, range: TimeRange): string {
   return `(SELECT DISTINCT ON (id) id, service, resource FROM ${snapshot.table('scopes', range)})`;
+}
+
+function reachOf(options: TraceOptions | undefined): TimeRange | undefined {
+  return options?.range === undefined ? undefined : widened(options.range);
 }
 
 function widened({ start, end }: TimeRange): TimeRange {

@@ -181,9 +181,14 @@ export interface ServiceCalls {
   readonly count: number;
 }
 
+export interface TraceOptions extends SelectOptions {
+  /** Where the trace is known to be: spans further from it than an hour are not looked for. Everywhere when missing. */
+  readonly range?: TimeRange | undefined;
+}
+
 export interface TraceStore {
   /** The whole trace as the bytes of `opentelemetry.proto.trace.v1.TracesData`; null when there is none. */
-  trace(traceId: string, options?: SelectOptions): Promise<Uint8Array | null>;
+  trace(traceId: string, options?: TraceOptions): Promise<Uint8Array | null>;
   search(search: TraceSearch, options?: SelectOptions): Promise<TraceSummary[]>;
   tagNames(
     range: TimeRange,

@@ -376,15 +376,36 @@ describe("Jaeger's API", () => {
 });
 
 describe("an answer of Jaeger's API", () => {
+  const asked = {
+    method: 'GET',
+    path: '',
+    params: {},
+    headers: {},
+    body: Buffer.alloc(0),
+    signal: new AbortController().signal,
+  };
+
+  it('has all spans of a trace that one file does not hold', async t => {
+    const { exporter } = await openStore(t, await temporaryDirectory(t));
+    const minutes = [0, 55, 110, 165];
+    for (const minute of minutes) {
+      const span = { spanId: spanId(minute + 1), name: `at ${minute}`, start: now + minute * 60_000 };
+      await exporter.export([spanBatch('shop', [{ ...span, traceId: traceId(1) }])]);
+      await exporter.store.flush();
+    }
+    const { handler } = jaegerRoutes(exporter.store).find(({ path }) => path === '/jaeger/api/traces')!;
+    const query = new URLSearchParams({ service: 'shop', operation: 'at 55' });
+    const { body } = await handler({ ...asked, query });
+    assert.equal(JSON.parse(String(body)).data[0].spans.length, minutes.length);
+  });
+
   it('is refused, naming the limit, when it would be too large', async t => {
     const { exporter } = await openStore(t, await temporaryDirectory(t));
     const large = 'x'.repeat(8 * 1024 * 1024 - 1000);
     const paths = new Map(jaegerRoutes(exporter.store).map(({ path, handler }) => [path, handler]));
     const status = async (path: string, params = {}): Promise<[number, string]> => {
       const query = new URLSearchParams({ service: 'shop' });
-      const signal = AbortSignal.timeout(60_000);
-      const request = { method: 'GET', path, params, query, headers: {}, body: Buffer.alloc(0), signal };
-      const { status, body } = await paths.get(path)!(request);
+      const { status, body } = await paths.get(path)!({ ...asked, params, query });
       return [status, String(body).slice(0, 200)];
     };
     for (const number of [1, 2, 3]) {
