@@ -399,6 +399,21 @@ describe("an answer of Jaeger's API", () => {
     assert.equal(JSON.parse(String(body)).data[0].spans.length, minutes.length);
   });
 
+  it('counts a call whose caller is in an earlier file', async t => {
+    const { exporter } = await openStore(t, await temporaryDirectory(t));
+    const caller = { traceId: traceId(1), spanId: spanId(1), name: 'calls', start: now };
+    const start = now + 59 * 60_000;
+    const callee = { traceId: traceId(1), spanId: spanId(2), parentSpanId: spanId(1), name: 'called', start };
+    for (const [service, span] of Object.entries({ shop: caller, inventory: callee })) {
+      await exporter.export([spanBatch(service, [span])]);
+      await exporter.store.flush();
+    }
+    const { handler } = jaegerRoutes(exporter.store).find(({ path }) => path.endsWith('/dependencies'))!;
+    const query = new URLSearchParams({ endTs: String(start), lookback: '0' });
+    const { body } = await handler({ ...asked, query });
+    assert.deepEqual(JSON.parse(String(body)).data, [{ parent: 'shop', child: 'inventory', callCount: 1 }]);
+  });
+
   it('is refused, naming the limit, when it would be too large', async t => {
     const { exporter } = await openStore(t, await temporaryDirectory(t));
     const large = 'x'.repeat(8 * 1024 * 1024 - 1000);
