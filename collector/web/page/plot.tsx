@@ -17,13 +17,22 @@ interface PlotProps {
   readonly format: (value: number) => string;
   /** Each is drawn as a point; a click opens its trace. */
   readonly exemplars?: readonly ExemplarPoint[];
+  /** Powers of ten instead of even steps: for values that spread over several of them. */
+  readonly logarithmic?: boolean;
 }
 
 const HEIGHT = 190;
 const POINT_RADIUS = 3.5;
 const CLICK_RADIUS = 12;
 
-export function Plot({ title, range, lines, format, exemplars = [] }: PlotProps): ComponentChild {
+export function Plot({
+  title,
+  range,
+  lines,
+  format,
+  exemplars = [],
+  logarithmic = false,
+}: PlotProps): ComponentChild {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<UPlot>(undefined);
   const shown = useRef(exemplars);
@@ -31,7 +40,7 @@ export function Plot({ title, range, lines, format, exemplars = [] }: PlotProps)
 
   useEffect(() => {
     const element = box.current!;
-    plot.current = new UPlot(options(element, lines, format, shown), [[]], element);
+    plot.current = new UPlot(options(element, { lines, format, logarithmic }, shown), [[]], element);
     const watcher = new ResizeObserver(() =>
       plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }),
     );
@@ -92,8 +101,7 @@ function cssColour(name: string): string {
 
 function options(
   element: HTMLElement,
-  lines: PlotProps['lines'],
-  format: (value: number) => string,
+  { lines, format, logarithmic }: Required<Pick<PlotProps, 'lines' | 'format' | 'logarithmic'>>,
   exemplars: { readonly current: readonly ExemplarPoint[] },
 ): UPlot.Options {
   const axis = {
@@ -107,10 +115,14 @@ function options(
     height: HEIGHT,
     legend: { show: false },
     cursor: { y: false, points: { size: 6 } },
-    scales: { y: { range: (_, __, max) => [0, Math.max(highest(exemplars.current), max ?? 0) * 1.15 || 1] } },
+    scales: { y: logarithmic ? logarithmicScale(exemplars) : linearScale },
     axes: [
-      { ...axis, values: (_, ticks) => ticks.map(tick => formatTick(tick, (ticks[1] ?? tick) - ticks[0]!)) },
-      { ...axis, size: 62, values: (_, values) => values.map(format) },
+      {
+        ...axis,
+        size: 28,
+        values: (_, ticks) => ticks.map(tick => formatTick(tick, (ticks[1] ?? tick) - ticks[0]!)),
+      },
+      { ...axis, size: 62, values: (_, ticks) => ticks.map(tick => (tick === null ? '' : format(tick))) },
     ],
     series: [
       {},
@@ -132,8 +144,17 @@ function options(
   };
 }
 
-const highest = (exemplars: readonly ExemplarPoint[]): number =>
-  exemplars.reduce((max, { value }) => Math.max(max, value), 0);
+const linearScale: UPlot.Scale = { range: (_, __, max) => [0, (max ?? 0) * 1.15 || 1] };
+
+/** Whole powers of ten around the lines and the exemplars. */
+function logarithmicScale(exemplars: { readonly current: readonly ExemplarPoint[] }): UPlot.Scale {
+  const range: UPlot.Scale['range'] = (_, min, max) => {
+    const values = exemplars.current.map(({ value }) => value).filter(value => value > 0);
+    const ends = [...values, min, max].filter(value => value !== null && value > 0);
+    return ends.length === 0 ? [0.001, 1] : UPlot.rangeLog(Math.min(...ends), Math.max(...ends), 10, true);
+  };
+  return { distr: 3, log: 10, range };
+}
 
 function drawExemplars(plot: UPlot, exemplars: readonly ExemplarPoint[]): void {
   const { ctx } = plot;

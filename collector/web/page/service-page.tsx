@@ -74,6 +74,7 @@ function Plots({ data, range }: { data: ServiceData; range: Range }): ComponentC
         lines={latency}
         format={seconds => formatDuration(seconds * 1000)}
         exemplars={data.exemplars}
+        logarithmic
       />
     </div>
   );

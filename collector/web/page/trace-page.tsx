@@ -108,7 +108,7 @@ function Waterfall({
                 <b>{span.service}</b> {span.name}
               </span>
               {span.error && <span class="flag">error</span>}
-              {counts.has(span.id) && <span class="count">{counts.get(span.id)!.length} logs</span>}
+              <LogCount count={counts.get(span.id)?.length ?? 0} />
             </span>
             <Bar span={span} total={trace.durationMs} />
           </button>
@@ -117,6 +117,10 @@ function Waterfall({
       ))}
     </section>
   );
+}
+
+function LogCount({ count }: { count: number }): ComponentChild {
+  return count > 0 && <span class="count">{count === 1 ? '1 log' : `${count} logs`}</span>;
 }
 
 function Bar({ span, total }: { span: WaterfallSpan; total: number }): ComponentChild {
