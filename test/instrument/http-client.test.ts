@@ -157,13 +157,16 @@ for (const [name, client] of Object.entries(clients)) {
       assert.equal(point.attributes['server.address'], '127.0.0.1');
     });
 
-    it('has no span and no traceparent where tracing is suppressed', async () => {
+    it('has no span, no traceparent and no duration where tracing is suppressed', async () => {
+      const timed = (): number => durations(port).reduce((sum, { point }) => sum + point.count!, 0);
+      const before = timed();
       await ObservabilityContext.active()
         .withSuppression(true)
         .run(() => client(`${origin}/suppressed`));
       assert.equal(received.url, '/suppressed');
       assert.equal(received.headers.traceparent, undefined);
       assert.deepEqual(telemetry.spans, []);
+      assert.equal(timed(), before);
     });
   });
 }

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, it } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import {
   type DecodedLogRecord,
   type DecodedMetric,
@@ -119,17 +120,18 @@ describe('an application under the agent', () => {
     });
   }
 
-  it('starts once when it is asked for twice', async () => {
-    const script = `${traced} console.log('ran once')`;
-    const flags = [...withAgent, '--import', registerFile];
-    assert.deepEqual(await observed(script, { flags }), {
-      code: 0,
-      signal: null,
-      stdout: 'ran once\n',
-      stderr: '',
-    });
+  it('starts once when it is asked for twice, even from two places', async () => {
+    const again = ['--import', registerFile, '--import', `${pathToFileURL(registerFile)}?again`];
+    const path = join(root, 'test/register/apps/express.cjs');
+    const { code, stderr } = await observed(path, { flags: [...withAgent, ...again] });
+    assert.deepEqual([code, stderr], [0, '']);
     assert.equal(new Set(collector.calls.map(({ hello }) => hex(hello.instanceId))).size, 1);
-    assert.equal(arrived().spans.length, 1);
+    assert.deepEqual(
+      arrived()
+        .spans.map(span => span.kind)
+        .sort(),
+      [2, 3],
+    );
   });
 
   it('does not start in worker threads, which inherit the flag', async () => {
