@@ -19,12 +19,10 @@ const calls: readonly Call[] = [
   { weight: 2, path: '/orders', body: { sku: 'brass-compass', quantity: -1 } },
 ];
 
-const total = calls.reduce((sum, call) => sum + call.weight, 0);
+/** Each call as often as it weighs. */
+const urn: readonly Call[] = calls.flatMap(call => Array<Call>(call.weight).fill(call));
 
-function draw(): Call {
-  let rest = Math.random() * total;
-  return calls.find(call => (rest -= call.weight) < 0) ?? calls[0]!;
-}
+const draw = (): Call => urn[Math.floor(Math.random() * urn.length)]!;
 
 export interface LoadCounts {
   sent: number;

@@ -30,7 +30,7 @@ export const durationBuckets: number[] = [
   0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
 ];
 
-export const OTHER_METHOD = '_OTHER';
+const OTHER_METHOD = '_OTHER';
 const knownMethods: ReadonlySet<string> = new Set([
   ...['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PATCH', 'CONNECT', 'TRACE', 'QUERY'],
 ]);
@@ -84,7 +84,7 @@ export function defaultPort(scheme: string): number {
 }
 
 /** What `error.type` says of an exception: its code (`ECONNRESET`), else its class. */
-export function errorType(error: unknown): string {
+function errorType(error: unknown): string {
   const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
   if (typeof code === 'string' && code !== '') return code;
   return typeof name === 'string' && name !== '' ? name : OTHER_METHOD;

@@ -11,7 +11,7 @@ import { Log } from '../../collector/log.ts';
 import { registry } from '../../collector/registry.ts';
 
 /** Keeps every batch; `fails` decides about each call before. */
-export class Capture {
+class Capture {
   readonly batches: QueuedBatch[] = [];
   fails: (batches: readonly QueuedBatch[]) => Error | undefined = () => undefined;
   #waiting: (() => void)[] = [];

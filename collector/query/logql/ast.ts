@@ -39,7 +39,7 @@ export interface LabelChange {
   readonly from: { readonly label: string } | { readonly template: string };
 }
 
-export interface LabelFilterStage {
+interface LabelFilterStage {
   readonly type: 'label';
   readonly condition: Condition;
 }

@@ -6,7 +6,7 @@ export type AddLabel = (name: string, value: string) => void;
 const DEPTH_MAX = 32;
 
 /** A label name from any key: what may not stand in one becomes `_`. */
-export function labelName(key: string): string {
+function labelName(key: string): string {
   const name = key.replace(/[^a-zA-Z0-9_]/g, '_');
   return /^[0-9]/.test(name) ? `_${name}` : name;
 }

@@ -8,7 +8,7 @@ import {
   QueryError,
   type VectorMatching,
 } from '../promql/ast.ts';
-import { parseDuration, unquote } from '../promql/literals.ts';
+import { parseDuration } from '../promql/literals.ts';
 import { type LogQL, type LogQuery, type LogSource, type Measure, SOURCE_LABEL } from './ast.ts';
 import { childrenOf, type Node, StageReading } from './parse-stages.ts';
 

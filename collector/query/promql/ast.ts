@@ -12,12 +12,12 @@ export type Expression =
   | Binary
   | Negation;
 
-export interface NumberLiteral {
+interface NumberLiteral {
   readonly type: 'number';
   readonly value: number;
 }
 
-export interface StringLiteral {
+interface StringLiteral {
   readonly type: 'string';
   readonly value: string;
 }
@@ -87,7 +87,7 @@ export interface VectorMatching {
   readonly include: readonly string[];
 }
 
-export interface Negation {
+interface Negation {
   readonly type: 'negation';
   readonly inner: Expression;
 }

@@ -98,7 +98,7 @@ export interface SpanSketch {
   readonly attributes?: Attributes;
 }
 
-export function spansRequest(
+function spansRequest(
   service: string,
   spans: readonly SpanSketch[],
   resource: Attributes = {},
