@@ -98,11 +98,7 @@ export interface SpanSketch {
   readonly attributes?: Attributes;
 }
 
-function spansRequest(
-  service: string,
-  spans: readonly SpanSketch[],
-  resource: Attributes = {},
-): unknown {
+function spansRequest(service: string, spans: readonly SpanSketch[], resource: Attributes = {}): unknown {
   return {
     resourceSpans: [
       {
