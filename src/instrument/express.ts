@@ -43,8 +43,9 @@ function learnFrom(exports: object): boolean {
   if (typeof methods?.use !== 'function' || typeof methods.route !== 'function') return false;
   const { use, route } = methods;
   methods.use = function (...args) {
+    const result = use.apply(this, args);
     learnMounts(this, args);
-    return use.apply(this, args);
+    return result;
   };
   methods.route = function (...args) {
     const created = route.apply(this, args);

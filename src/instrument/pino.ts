@@ -2,6 +2,7 @@
 import type { Context } from '@opentelemetry/api';
 import { logs } from '@opentelemetry/api';
 import { ObservabilityContext } from '../index.ts';
+import { reportFault } from './fault.ts';
 import { onPackageLoad } from './module-hooks.ts';
 
 /** The names under which a pino logger writes what a log record has fields for. */
@@ -65,15 +66,21 @@ function correlated(asJson: AsJson, symbols: Readonly<Record<string, symbol>>): 
   const logger = logs.getLogger('pino') as LineLogger;
   const keys = new LoggerKeys(symbols);
   const { hooksSym } = symbols;
+  const send = (from: PinoLogger, line: string, context: Context, level: number, time: string): void => {
+    const hooks = hooksSym && (from[hooksSym] as { streamWrite?: (line: string) => string } | undefined);
+    // What an application removes from its lines on their way out must not leave by our way either.
+    const sent = hooks?.streamWrite === undefined ? line : hooks.streamWrite(line);
+    logger.emitJsonLine?.(sent, context, keys.of(from, level, time));
+  };
   return function (merged, message, level, time) {
     const plain = asJson.call(this, merged, message, level, time);
     const context = ObservabilityContext.active();
     const line = withTrace(plain, context);
-    if (logger.emitJsonLine !== undefined) {
-      const hooks = hooksSym && (this[hooksSym] as { streamWrite?: (line: string) => string } | undefined);
-      // What an application removes from its lines on their way out must not leave by our way either.
-      const sent = hooks?.streamWrite === undefined ? line : hooks.streamWrite(line);
-      logger.emitJsonLine(sent, context, keys.of(this, level, time));
+    if (logger.emitJsonLine === undefined) return line;
+    try {
+      send(this, line, context, level, time);
+    } catch (error) {
+      reportFault('the instrumentation of pino', error);
     }
     return line;
   };
@@ -91,6 +98,7 @@ function withTrace(line: string, { identity }: ObservabilityContext): string {
     lastIdentity = identity;
   }
   const brace = line.lastIndexOf('}');
+  if (brace < 0) return line;
   return line.slice(0, brace) + lastFields + line.slice(brace);
 }
 

@@ -64,11 +64,12 @@ class UndiciClient {
   readonly #tracer: Tracer = trace.getTracer(HTTP_SCOPE);
   readonly #duration: Histogram = createClientDuration(metrics.getMeter(HTTP_SCOPE));
 
-  /** Tunnels and upgrades are left out: no channel tells their end. */
+  /** Tunnels and upgrades are left out, whose end no channel tells, and requests of mocks to no real place. */
   start(request: UndiciRequest): void {
     const parent = ObservabilityContext.active();
     if (parent.suppressed || request.method === 'CONNECT' || request.upgrade) return;
-    const origin = new URL(String(request.origin));
+    const origin = URL.parse(String(request.origin));
+    if (origin === null) return;
     const scheme = origin.protocol.slice(0, -1);
     const method = knownMethod(request.method);
     const span = this.#tracer.startSpan(methodInName(method), CLIENT, parent);
