@@ -258,10 +258,13 @@ describe('scopes in the ring', () => {
 
   it('are defined later when the ring is full', () => {
     const rig = ring();
-    const scope = rig.producer.scope({ name: 'late' });
-    while (write(rig, 1000, 1));
-    while (write(rig, 100, 1));
-    assert.equal(write({ ...rig, scope }, 1, 2), false);
+    const scope = rig.producer.scope({ name: 'late'.repeat(100) });
+    moveTo(rig, 4096);
+    assert.ok(write(rig, CAPACITY - 4096 - FRAME_HEAD, 1));
+    assert.ok(write(rig, 4096 - 200 - FRAME_HEAD, 1));
+    assert.equal(write({ ...rig, scope }, 1, 2), false, 'a definition of more than 200 bytes');
+    assert.ok(write(rig, 150, 1));
+    assert.equal(write({ ...rig, scope }, 1, 2), false, 'nothing fits');
     while (rig.consumer.next());
     rig.consumer.release();
     assert.ok(write({ ...rig, scope }, 1, 3));

@@ -109,6 +109,10 @@ describe('the stream', () => {
       await sleep(1);
     }
     assert.ok(transport.stats().level > 0.5);
+    assert.ok(
+      accepted * 10_000 < 3 * limits.batch_bytes_max,
+      'it is the ring that holds what waits for credit',
+    );
     const flushed = transport.flush(FLUSH_MS);
     for (const call of collector.calls) {
       while (collector.items < accepted) {
@@ -204,6 +208,28 @@ describe('the stream', () => {
     assert.deepEqual({ delivered, rejected, pending }, { delivered: 2, rejected: 1, pending: 0 });
   });
 
+  it('begins after a reconnect behind what is settled, acknowledged or rejected', async t => {
+    const collector = await collectorFor(t, {
+      onBatch: (call, batch, it) => {
+        if (batch.sequence === 2)
+          call.send({ rejected: [{ sequence: 2, reason: 'no good' }], ackedSequence: 1 });
+        if (batch.sequence > 2) acknowledge(call, batch, it);
+      },
+    });
+    const transport = transportTo(t, collector.url);
+    for (const id of range(2)) {
+      put(transport.sink, id);
+      await once(collector, 'batch');
+    }
+    assert.equal(await transport.flush(FLUSH_MS), true);
+    collector.sever();
+    await collector.until(({ calls }) => calls.length === 2);
+    assert.equal(collector.calls[1]!.hello.nextSequence, 3);
+    put(transport.sink, 2);
+    assert.equal(await transport.flush(FLUSH_MS), true);
+    assert.deepEqual(taken(collector), [2]);
+  });
+
   it('gives up a batch that ends call after call as invalid, and delivers the others', async t => {
     const collector = await collectorFor(t, {
       onBatch: (call, batch, it) => {
@@ -252,11 +278,11 @@ describe('a collector that makes no sense', () => {
     });
   }
 
-  it('acknowledges twice, backwards and rejects the unknown: ignored', async t => {
+  it('acknowledges twice, goes back on its word and rejects the unknown: ignored', async t => {
     const collector = await collectorFor(t, {
       onBatch: (call, batch, it) => {
         acknowledge(call, batch, it);
-        call.send({ ackedSequence: batch.sequence });
+        call.send({ ackedSequence: batch.sequence, creditLimit: 1 });
         call.send({ ackedSequence: 0, rejected: [{ sequence: batch.sequence, reason: 'late' }] });
         call.send({ rejected: [{ sequence: 77, reason: 'unknown' }] });
       },
