@@ -15,11 +15,14 @@ import {
   fromExplicit,
   fromExponential,
 } from './classic-histogram.ts';
+import type { MetricKind } from './metric-name.ts';
 import {
   type Family,
   familyOf,
   type PointSeries,
+  type ScopeLabels,
   SeriesCache,
+  scopeLabels,
   seriesEntry,
   type Target,
   targetOf,
@@ -54,12 +57,16 @@ export class MetricRows {
     this.#batch = batch;
     this.#turnHour(Math.floor(batch.arrived / HOUR_MS));
     let target: Target;
+    let scope: ScopeLabels;
     decodeMetrics(payload, {
       resource: resource => {
         target = targetOf(resource.attributes);
         this.#addTargetInfo(target, resource.attributes);
       },
-      metric: metric => this.#addMetric(metric, target),
+      scope: next => {
+        scope = scopeLabels(next);
+      },
+      metric: metric => this.#addMetric(metric, kind => familyOf(target, scope, metric, kind)),
     });
   }
 
@@ -85,27 +92,26 @@ export class MetricRows {
     this.#sample(seriesEntry(labels, about), this.#batch.arrived, 1);
   }
 
-  #addMetric(metric: DecodedMetric, target: Target): void {
-    const { data } = metric;
+  #addMetric({ data }: DecodedMetric, family: (kind: MetricKind) => Family): void {
     if (data === undefined) return this.#batch.drop('metric_without_data', 1);
     const delta = data.temporality === DELTA;
     switch (data.type) {
       case 'gauge':
-        return this.#addNumbers(familyOf(target, metric, 'gauge'), data.points, false);
+        return this.#addNumbers(family('gauge'), data.points, false);
       case 'sum': {
-        const family = familyOf(target, metric, data.monotonic ? 'counter' : 'gauge');
-        return this.#addNumbers(family, data.points, delta);
+        const kind = data.monotonic ? 'counter' : 'gauge';
+        return this.#addNumbers(family(kind), data.points, delta);
       }
       case 'summary':
-        return this.#addSummaries(familyOf(target, metric, 'summary'), data.points);
+        return this.#addSummaries(family('summary'), data.points);
       case 'histogram': {
-        const family = familyOf(target, metric, 'histogram');
-        for (const point of data.points) this.#addHistogram(family, point, fromExplicit(point), delta);
+        const series = family('histogram');
+        for (const point of data.points) this.#addHistogram(series, point, fromExplicit(point), delta);
         return;
       }
       case 'exponentialHistogram': {
-        const family = familyOf(target, metric, 'histogram');
-        for (const point of data.points) this.#addHistogram(family, point, fromExponential(point), delta);
+        const series = family('histogram');
+        for (const point of data.points) this.#addHistogram(series, point, fromExponential(point), delta);
       }
     }
   }

@@ -1,12 +1,12 @@
 // Series by what identifies a data point, so that labels are built and hashed once, not per point.
-import type { KeyValue } from 'tricord/otlp';
+import type { DecodedScope, KeyValue } from 'tricord/otlp';
 import type { Entry } from '../../store/row-batch.ts';
 import { addLabels, attributesJson, attributeText, valueText } from './attribute-text.ts';
 import type { ClassicHistogram } from './classic-histogram.ts';
 import { labelsIdentity } from './identity.ts';
 import { type MetricKind, metricName } from './metric-name.ts';
 
-/** What the series of one metric of one resource have in common. */
+/** What the series of one metric of one resource and scope have in common. */
 export interface Family {
   readonly key: string;
   readonly name: string;
@@ -14,6 +14,7 @@ export interface Family {
   readonly help: string;
   readonly unit: string;
   readonly target: Target;
+  readonly scope: ScopeLabels;
 }
 
 /** A resource as Prometheus sees it. */
@@ -21,6 +22,12 @@ export interface Target {
   readonly key: string;
   readonly job: string;
   readonly instance: string;
+}
+
+/** An instrumentation scope as Prometheus sees it. */
+export interface ScopeLabels {
+  readonly key: string;
+  readonly labels: ReadonlyMap<string, string>;
 }
 
 /** The sums of delta points so far: kept in memory only, a restart is a counter reset. */
@@ -39,19 +46,39 @@ export function targetOf(attributes: readonly KeyValue[]): Target {
   };
 }
 
+/**
+ * Labels that keep apart what two libraries, or two versions of one, measure under the same name: `otel_scope_name`,
+ * `otel_scope_version`, `otel_scope_schema_url` and `otel_scope_<attribute>` (OpenTelemetry's "Prometheus and OpenMetrics
+ * compatibility").
+ */
+export function scopeLabels({ name, version, schemaUrl, attributes }: DecodedScope): ScopeLabels {
+  const labels = new Map<string, string>();
+  addLabels(
+    labels,
+    attributes.map(({ key, value }) => ({ key: `otel_scope_${key}`, value })),
+  );
+  for (const [part, text] of Object.entries({ name, version, schema_url: schemaUrl })) {
+    if (text === '') labels.delete(`otel_scope_${part}`);
+    else labels.set(`otel_scope_${part}`, text);
+  }
+  return { key: JSON.stringify([...labels]), labels };
+}
+
 export function familyOf(
   target: Target,
+  scope: ScopeLabels,
   metric: { name: string; unit: string; description: string },
   kind: MetricKind,
 ): Family {
   const name = metricName(metric.name, metric.unit, kind);
   return {
-    key: JSON.stringify([name, kind, metric.unit, target.key]),
+    key: JSON.stringify([name, kind, metric.unit, target.key, scope.key]),
     name,
     kind,
     help: metric.description,
     unit: metric.unit,
     target,
+    scope,
   };
 }
 
@@ -90,9 +117,10 @@ export class PointSeries {
   }
 
   #entry(suffix: string, extra?: readonly [string, string]): Entry {
-    const { name, kind, help, unit, target } = this.#family;
+    const { name, kind, help, unit, target, scope } = this.#family;
     const labels = new Map<string, string>();
     addLabels(labels, this.#attributes);
+    for (const label of scope.labels) labels.set(...label);
     if (target.job !== '') labels.set('job', target.job);
     if (target.instance !== '') labels.set('instance', target.instance);
     if (extra !== undefined) labels.set(...(extra as [string, string]));

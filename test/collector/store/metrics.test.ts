@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { Signal } from 'tricord/otlp';
 import { labelsIdentity } from '../../../collector/exporters/store/identity.ts';
 import { metricName } from '../../../collector/exporters/store/metric-name.ts';
 import { LimitError, type Matcher, MatcherError, type Store } from '../../../collector/store/store.ts';
 import {
   type Attributes,
   always,
+  batchOf,
   keyValues,
   metricsBatch,
   nanos,
@@ -122,6 +124,45 @@ describe('points', () => {
     const [target] = await exporter.store.metrics.select([equal('__name__', 'target_info')], always);
     assert.equal(target!.labels.get('host_name'), 'a');
     assert.equal(target!.labels.get('service_name'), undefined);
+  });
+
+  it('of one name from several scopes are series of their own', async t => {
+    const { exporter } = await openStore(t, await temporaryDirectory(t));
+    const scopes = [
+      { name: 'prom-client' },
+      { name: 'prom-client', attributes: keyValues({ 'prom_client.registry': 1 }) },
+      { name: 'prom-client', version: '2', attributes: keyValues({ name: 'not the name' }) },
+    ];
+    const scopeMetrics = scopes.map((scope, i) => ({
+      scope,
+      schemaUrl: 'https://a',
+      metrics: [sum('jobs', 2, true, point(0, i + 1)), sum('deltas', 1, true, point(0, i + 1))],
+    }));
+    for (let sent = 0; sent < 2; sent++) {
+      await exporter.export([batchOf(Signal.metrics, { resourceMetrics: [{ scopeMetrics }] })]);
+    }
+    const jobs = await exporter.store.metrics.select([equal('__name__', 'jobs_total')], always);
+    const schema = { otel_scope_schema_url: 'https://a' };
+    assert.deepEqual(
+      jobs
+        .toSorted((a, b) => a.values[0]! - b.values[0]!)
+        .map(({ labels, values }) => [Object.fromEntries(labels), ...values]),
+      [
+        [{ __name__: 'jobs_total', otel_scope_name: 'prom-client', ...schema }, 1],
+        [
+          {
+            __name__: 'jobs_total',
+            otel_scope_name: 'prom-client',
+            otel_scope_prom_client_registry: '1',
+            ...schema,
+          },
+          2,
+        ],
+        [{ __name__: 'jobs_total', otel_scope_name: 'prom-client', otel_scope_version: '2', ...schema }, 3],
+      ],
+    );
+    const deltas = await exporter.store.metrics.select([equal('__name__', 'deltas_total')], always);
+    assert.deepEqual(deltas.map(({ values }) => values[0]!).sort(), [2, 4, 6]);
   });
 
   it('that are deltas are added up, cumulative ones are not', async t => {
