@@ -1,17 +1,19 @@
 // The Loki HTTP API under /loki, as Grafana and logcli call it.
-import { LimitError, type LogStore, type Matcher, type Store, type TimeRange } from '../store/store.ts';
+import { LimitError, type LogStore, type Matcher, type NanoRange, type Store } from '../store/store.ts';
 import { json, type Method, type Route, route, type WebRequest, type WebResponse } from '../web/router.ts';
 import type { LogQL } from './logql/ast.ts';
 import { parseLogQL, parseStreamSelector } from './logql/parse.ts';
 import type { Row } from './logql/pipeline.ts';
 import { logLimits, logMetrics, selectRows } from './logql/select.ts';
+import { milliRange, millisOf, nanoRange, nanoTime } from './loki-time.ts';
 import { QueryError } from './promql/ast.ts';
 import { evaluate } from './promql/engine.ts';
 import { parseDuration } from './promql/literals.ts';
 import { type StepSeries, type Steps, signature, timeAt } from './promql/vector.ts';
 
 const both: readonly Method[] = ['GET', 'POST'];
-const HOUR_MS = 3_600_000;
+/** Nanoseconds that an instant query for lines looks back. */
+const HOUR = 3_600_000_000_000n;
 const QUERY_TIMEOUT_MS = 120_000;
 const LINES_DEFAULT = 100;
 
@@ -85,27 +87,6 @@ function expression({ query }: WebRequest): LogQL {
   return parseLogQL(text);
 }
 
-/** Milliseconds of a time: Unix nanoseconds, Unix seconds with a fraction, or RFC 3339. */
-function time({ query }: WebRequest, name: string, fallback: number): number {
-  const text = query.get(name);
-  if (text === null || text === '') return fallback;
-  if (/^\d+$/.test(text)) return text.length > 10 ? Number(BigInt(text) / 1000n) / 1000 : Number(text) * 1000;
-  const milliseconds = /^[\d.]+(e[-+]?\d+)?$/i.test(text) ? Number(text) * 1000 : Date.parse(text);
-  if (!Number.isFinite(milliseconds))
-    throw new QueryError(
-      `parameter "${name}" is ${JSON.stringify(text)}, not a time (Unix nanoseconds, Unix seconds or RFC 3339)`,
-    );
-  return milliseconds;
-}
-
-function range(request: WebRequest): TimeRange {
-  const end = time(request, 'end', Date.now());
-  const since = request.query.get('since');
-  const start = time(request, 'start', end - (since === null ? HOUR_MS : parseDuration(since)));
-  if (end < start) throw new QueryError('parameter "end" lies before "start"');
-  return { start, end };
-}
-
 function limit({ query }: WebRequest): number {
   const text = query.get('limit');
   if (text === null) return LINES_DEFAULT;
@@ -130,14 +111,11 @@ function timeLimit(request: WebRequest): AbortSignal {
 
 async function rangeQuery(store: LogStore, request: WebRequest): Promise<unknown> {
   const parsed = expression(request);
-  const within = range(request);
+  const within = nanoRange(request);
   if (parsed.kind === 'logs') return streams(store, parsed, within, request);
-  const step = stepOf(request, within);
-  const steps: Steps = {
-    start: within.start,
-    step,
-    count: Math.floor((within.end - within.start) / step) + 1,
-  };
+  const { start, end } = milliRange(within);
+  const step = stepOf(request, end - start);
+  const steps: Steps = { start, step, count: Math.floor((end - start) / step) + 1 };
   const all = await metric(store, parsed, steps, request);
   const result = all
     .map(one => ({ metric: Object.fromEntries(one.labels), values: points(one, steps) }))
@@ -145,9 +123,9 @@ async function rangeQuery(store: LogStore, request: WebRequest): Promise<unknown
   return success({ resultType: 'matrix', result, stats: {} });
 }
 
-function stepOf({ query }: WebRequest, { start, end }: TimeRange): number {
+function stepOf({ query }: WebRequest, length: number): number {
   const text = query.get('step');
-  if (text === null || text === '') return Math.max(1000, Math.ceil((end - start) / 250_000) * 1000);
+  if (text === null || text === '') return Math.max(1000, Math.ceil(length / 250_000) * 1000);
   const step = /^[\d.]+$/.test(text) ? Number(text) * 1000 : parseDuration(text);
   if (!(step >= 1)) throw new QueryError(`parameter "step" is ${JSON.stringify(text)}; the least is 1ms`);
   return step;
@@ -162,8 +140,9 @@ function points({ values, present }: StepSeries, steps: Steps): [number, string]
 
 async function instantQuery(store: LogStore, request: WebRequest): Promise<unknown> {
   const parsed = expression(request);
-  const at = time(request, 'time', Date.now());
-  if (parsed.kind === 'logs') return streams(store, parsed, { start: at - HOUR_MS, end: at }, request);
+  const end = nanoTime(request, 'time', Date.now());
+  if (parsed.kind === 'logs') return streams(store, parsed, { start: end - HOUR, end }, request);
+  const at = millisOf(end);
   const all = await metric(store, parsed, { start: at, step: 0, count: 1 }, request);
   const result = all
     .filter(one => one.present[0] === 1)
@@ -187,7 +166,7 @@ async function metric(
 async function streams(
   store: LogStore,
   { query }: Extract<LogQL, { kind: 'logs' }>,
-  within: TimeRange,
+  within: NanoRange,
   request: WebRequest,
 ): Promise<unknown> {
   const selecting = { direction: direction(request), limit: limit(request), signal: timeLimit(request) };
@@ -225,18 +204,20 @@ function selectors({ query }: WebRequest, name: string): (readonly Matcher[])[] 
 }
 
 async function labels(store: LogStore, request: WebRequest): Promise<unknown> {
-  const found = await store.streams(selectors(request, 'query'), range(request));
+  const found = await store.streams(selectors(request, 'query'), milliRange(nanoRange(request)));
   return success([...new Set(found.flatMap(stream => [...stream.keys()]))].sort());
 }
 
 async function labelValues(store: LogStore, request: WebRequest<'name'>): Promise<unknown> {
-  const found = await store.streams(selectors(request, 'query'), range(request));
+  const found = await store.streams(selectors(request, 'query'), milliRange(nanoRange(request)));
   return success([...new Set(found.flatMap(stream => stream.get(request.params.name) ?? []))].sort());
 }
 
 async function series(store: LogStore, request: WebRequest): Promise<unknown> {
   const matches = [...selectors(request, 'match[]'), ...selectors(request, 'match')];
-  return success((await store.streams(matches, range(request))).map(stream => Object.fromEntries(stream)));
+  return success(
+    (await store.streams(matches, milliRange(nanoRange(request)))).map(stream => Object.fromEntries(stream)),
+  );
 }
 
 /** Grafana asks how much a query will read; the streams are counted, what is in them is read at most up to the limit. */
@@ -244,10 +225,10 @@ async function indexStats(store: LogStore, request: WebRequest): Promise<unknown
   const parsed = expression(request);
   if (parsed.kind !== 'logs') throw new QueryError('parameter "query" takes a log query here');
   const { matchers } = parsed.query;
-  const found = await store.streams([matchers], range(request));
+  const found = await store.streams([matchers], milliRange(nanoRange(request)));
   const entries = await store.select(
     { matchers, direction: 'forward', limit: logLimits.lines_max },
-    range(request),
+    nanoRange(request),
   );
   const bytes = entries.reduce((sum, { line }) => sum + Buffer.byteLength(line), 0);
   return { streams: found.length, chunks: found.length, entries: entries.length, bytes };

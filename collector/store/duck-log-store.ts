@@ -1,10 +1,27 @@
 // Logs out of the store: streams by matchers, lines narrowed before they leave the database, in order of time.
 import { Parameters } from './database.ts';
 import { jsonPointer } from './json-pointer.ts';
-import { checkPatterns, labelsFrom, matching, matchingAny, withinNanos } from './matching.ts';
+import {
+  checkPatterns,
+  labelsFrom,
+  matching,
+  matchingAny,
+  touchedMillis,
+  withinExactly,
+  withinNanos,
+} from './matching.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Source } from './source.ts';
-import type { Labels, LogEntry, LogSelection, LogStore, Matcher, SelectOptions, TimeRange } from './store.ts';
+import type {
+  Labels,
+  LogEntry,
+  LogSelection,
+  LogStore,
+  Matcher,
+  NanoRange,
+  SelectOptions,
+  TimeRange,
+} from './store.ts';
 
 /** Metadata that has a column of its own. */
 const metadataColumns: ReadonlyMap<string, string> = new Map([
@@ -27,10 +44,10 @@ export class DuckLogStore implements LogStore {
     this.#source = source;
   }
 
-  async select(query: LogSelection, range: TimeRange, options?: SelectOptions): Promise<LogEntry[]> {
+  async select(query: LogSelection, range: NanoRange, options?: SelectOptions): Promise<LogEntry[]> {
     await checkPatterns(this.#source.database, query.matchers);
     return this.#source.read(async snapshot => {
-      const streams = await this.#matchingStreams(snapshot, query.matchers, range, options);
+      const streams = await this.#matchingStreams(snapshot, query.matchers, touchedMillis(range), options);
       return streams.size === 0 ? [] : this.#entries(snapshot, streams, query, range, options);
     });
   }
@@ -63,15 +80,15 @@ export class DuckLogStore implements LogStore {
     snapshot: Snapshot,
     streams: ReadonlyMap<bigint, Stream>,
     query: LogSelection,
-    range: TimeRange,
+    range: NanoRange,
     options: SelectOptions | undefined,
   ): Promise<LogEntry[]> {
     const parameters = new Parameters();
     const order = query.direction === 'forward' ? 'ASC' : 'DESC';
     const rows = await this.#source.database.rows(
       `SELECT time, stream, line, severity_text, severity_number, trace_id, span_id, metadata
-       FROM ${snapshot.table('logs', range)}
-       WHERE ${withinNanos('time', range, parameters)}
+       FROM ${snapshot.table('logs', touchedMillis(range))}
+       WHERE ${withinExactly('time', range, parameters)}
          AND stream IN (SELECT unnest(${parameters.integers([...streams.keys()])}))
          ${narrowing(query, streams, parameters)}
        ORDER BY time ${order}, ordinal ${order} LIMIT ${Math.max(0, Math.floor(query.limit))}`,

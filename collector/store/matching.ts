@@ -1,6 +1,6 @@
 // Label matchers, and everything else that queries have in common, as SQL conditions.
 import { type Database, Parameters } from './database.ts';
-import { type Labels, type Matcher, MatcherError, type TimeRange } from './store.ts';
+import { type Labels, type Matcher, MatcherError, type NanoRange, type TimeRange } from './store.ts';
 
 /**
  * The condition that `labels` (a MAP column) satisfies all matchers. A label that is not there has the value ''.
@@ -72,6 +72,16 @@ export function withinMillis(column: string, range: TimeRange, parameters: Param
 export function withinNanos(column: string, range: TimeRange, parameters: Parameters): string {
   const start = parameters.integer(bounded(range.start) * 1_000_000n);
   return `${column} BETWEEN ${start} AND ${parameters.integer(bounded(range.end) * 1_000_000n + 999_999n)}`;
+}
+
+/** The condition that a column in nanoseconds lies in a range of nanoseconds. */
+export function withinExactly(column: string, { start, end }: NanoRange, parameters: Parameters): string {
+  return `${column} >= ${parameters.integer(start)} AND ${column} < ${parameters.integer(end)}`;
+}
+
+/** The range of whole milliseconds that a range of nanoseconds touches. */
+export function touchedMillis({ start, end }: NanoRange): TimeRange {
+  return { start: Number(start / 1_000_000n), end: Number(end / 1_000_000n) };
 }
 
 /** Labels from a MAP as the database gives it. */

@@ -32,7 +32,9 @@ export class Snapshot {
     const parts = this.#contents.generations.map(generation => generationRows(generation, name));
     const files = this.#contents.files.filter(
       file =>
-        file.table === name && (range === undefined || (file.to >= range.start && file.from <= range.end)),
+        // A file's ends are whole milliseconds, its rows lie up to one behind.
+        file.table === name &&
+        (range === undefined || (file.to >= Math.floor(range.start) && file.from <= range.end)),
     );
     if (files.length > 0) parts.push(fileRows(name, files, this.#directory));
     return `(${parts.join(' UNION ALL ')})`;

@@ -15,6 +15,12 @@ export interface TimeRange {
   readonly end: number;
 }
 
+/** Half open: `end` does not belong to it. Nanoseconds since the Unix epoch. */
+export interface NanoRange {
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
 /** One Prometheus series with its samples, oldest first. `__name__` is among the labels. */
 export interface Series {
   readonly labels: Labels;
@@ -83,7 +89,7 @@ export interface LogStore {
    * Entries of the streams that match, in `direction`, lines narrowed by `lineContains` (all must occur; a pre-filter for
    * speed, case-sensitive) and `metadata` (equality pre-filter), at most `limit`.
    */
-  select(query: LogSelection, range: TimeRange, options?: SelectOptions): Promise<LogEntry[]>;
+  select(query: LogSelection, range: NanoRange, options?: SelectOptions): Promise<LogEntry[]>;
   streams(
     matches: readonly (readonly Matcher[])[],
     range: TimeRange,

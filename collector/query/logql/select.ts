@@ -4,6 +4,7 @@ import {
   type LogSelection,
   type LogStore,
   type MetricStore,
+  type NanoRange,
   type Series,
   type TimeRange,
 } from '../../store/store.ts';
@@ -49,7 +50,7 @@ function selectionOf(
 export async function selectRows(
   store: LogStore,
   query: LogQuery,
-  range: TimeRange,
+  range: NanoRange,
   options: { direction: LogSelection['direction']; limit: number; signal?: AbortSignal | undefined },
 ): Promise<Row[]> {
   const pass = compilePipeline(query);
@@ -85,10 +86,16 @@ export function logMetrics(store: LogStore, sources: readonly LogSource[]): Pick
         limit,
         ...(options?.signal && { signal: options.signal }),
       } as const;
-      const rows = await selectRows(store, source.query, range, selecting);
+      const rows = await selectRows(store, source.query, nanosAround(range), selecting);
       return seriesOf(rows, source);
     },
   };
+}
+
+/** All of the milliseconds that the range touches: the engine's windows look at the times again. */
+function nanosAround({ start, end }: TimeRange): NanoRange {
+  const nanos = (milliseconds: number): bigint => BigInt(milliseconds) * 1_000_000n;
+  return { start: nanos(Math.floor(start)), end: nanos(Math.floor(end) + 1) };
 }
 
 function seriesOf(rows: readonly Row[], { measure, grouping }: LogSource): Series[] {

@@ -55,8 +55,7 @@ const logs: LogStore = {
   select: async (query, { start, end }) => {
     selections.push(query);
     const found = entries.filter(({ time, stream }) => {
-      const ms = Number(time) / 1e6;
-      return ms >= start && ms <= end && query.matchers.every(matcher => holds(matcher, stream));
+      return time >= start && time < end && query.matchers.every(matcher => holds(matcher, stream));
     });
     return (query.direction === 'forward' ? found : found.toReversed()).slice(0, query.limit);
   },
@@ -249,6 +248,28 @@ describe('a metric query', () => {
         ],
       },
     ]);
+  });
+});
+
+describe('a range of lines', () => {
+  const seconds = async (start: string, end: string): Promise<number[]> => {
+    const data = await ask('{service_name=~".+"}', { start, end, direction: 'forward' });
+    const times: string[] = data.result.flatMap(({ values }: Json) => values.map(([time]: string[]) => time));
+    return times.map(time => Number(BigInt(time) / SECOND)).sort((a, b) => a - b);
+  };
+
+  it('has its start and not its end, to the nanosecond', async () => {
+    assert.deepEqual(await seconds('20000000000', '40000000000'), [20, 30]);
+    assert.deepEqual(await seconds('20000000001', '40000000001'), [30, 40]);
+  });
+
+  it('takes seconds, fractions and dates', async () => {
+    assert.deepEqual(await seconds('20', '40'), [20, 30]);
+    assert.deepEqual(await seconds('19.5', '30.5'), [20, 30]);
+    assert.deepEqual(
+      await seconds('1970-01-01T00:00:20.000000001Z', '1970-01-01T01:00:40.000000001+01:00'),
+      [30, 40],
+    );
   });
 });
 

@@ -9,6 +9,7 @@ import { OfferError } from '../../../collector/component.ts';
 import type { Store } from '../../../collector/store/store.ts';
 import {
   always,
+  alwaysExactly,
   logsBatch,
   metricsBatch,
   nanos,
@@ -283,7 +284,7 @@ describe('all three signals', () => {
       always,
     );
     assert.deepEqual([...series!.values], [3]);
-    const [entry] = await store.logs.select({ matchers: [], direction: 'forward', limit: 10 }, always);
+    const [entry] = await store.logs.select({ matchers: [], direction: 'forward', limit: 10 }, alwaysExactly);
     assert.equal(entry!.line, 'hello');
     assert.deepEqual(await spanNames(store), ['span 1']);
   });

@@ -157,3 +157,4 @@ export const spanId = (number: number): string => number.toString(16).padStart(1
 
 /** Everything that could have been stored by a test. */
 export const always = { start: 0, end: 4e12 };
+export const alwaysExactly = { start: 0n, end: 2n ** 62n };

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { type LogSelection, MatcherError, type Store } from '../../../collector/store/store.ts';
 import {
   always,
+  alwaysExactly,
   keyValues,
   logsBatch,
   nanos,
@@ -21,7 +22,11 @@ const line = (text: string, at: number, more: object = {}) => ({
   ...more,
 });
 
-async function lines(store: Store, query: Partial<LogSelection> = {}, range = always): Promise<string[]> {
+async function lines(
+  store: Store,
+  query: Partial<LogSelection> = {},
+  range = alwaysExactly,
+): Promise<string[]> {
   const found = await store.logs.select({ matchers: [], direction: 'forward', limit: 100, ...query }, range);
   return found.map(entry => entry.line);
 }
@@ -47,7 +52,7 @@ describe('log records', () => {
       if (flush) await exporter.store.flush();
       const [entry] = await exporter.store.logs.select(
         { matchers: [], direction: 'forward', limit: 1 },
-        always,
+        alwaysExactly,
       );
       assert.deepEqual(Object.fromEntries(entry!.stream), {
         service_name: 'shop',
@@ -82,7 +87,10 @@ describe('log records', () => {
     await exporter.export([
       logsBatch([observed, { body: { stringValue: 'bare' } }], undefined, 1_700_000_000_000),
     ]);
-    const found = await exporter.store.logs.select({ matchers: [], direction: 'forward', limit: 9 }, always);
+    const found = await exporter.store.logs.select(
+      { matchers: [], direction: 'forward', limit: 9 },
+      alwaysExactly,
+    );
     assert.deepEqual(
       found.map(entry => [entry.line, entry.time]),
       [
@@ -118,7 +126,24 @@ describe('selections of logs', () => {
     assert.deepEqual(await lines(exporter.store, { direction: 'backward' }), ['e', 'd', 'c', 'b', 'a']);
     assert.deepEqual(await lines(exporter.store, { direction: 'backward', limit: 2 }), ['e', 'd']);
     assert.deepEqual(await lines(exporter.store, { limit: 0 }), []);
-    assert.deepEqual(await lines(exporter.store, {}, { start: now + 1, end: now + 1 }), ['b', 'c', 'd']);
+  });
+
+  it('begin and end at a nanosecond, in memory and in files', async t => {
+    const { exporter } = await openStore(t, await temporaryDirectory(t));
+    const base = BigInt(now) * 1_000_000n + 999_990n;
+    const records = ['a', 'b', 'c', 'd'].map((text, i) => ({
+      timeUnixNano: String(base + BigInt(i)),
+      body: { stringValue: text },
+    }));
+    await exporter.export([logsBatch(records)]);
+    for (const flush of [false, true]) {
+      if (flush) await exporter.store.flush();
+      const between = (from: bigint, to: bigint) =>
+        lines(exporter.store, {}, { start: base + from, end: base + to });
+      assert.deepEqual(await between(1n, 3n), ['b', 'c']);
+      assert.deepEqual(await between(3n, 4n), ['d']);
+      assert.deepEqual(await between(3n, 3n), []);
+    }
   });
 
   it('are narrowed by matchers, contents and metadata of record, resource and scope', async t => {
