@@ -302,6 +302,9 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
   ),
 };
 
+/** The default endpoint is another one there (OTLP specification, "Default port"). */
+const OTLP_HTTP_ENDPOINT = 'http://127.0.0.1:4318';
+
 export interface ReadOptions {
   readonly options: Readonly<Options>;
   /** Variables that could not be used, each with what would be right; their defaults are in force. */
@@ -339,10 +342,10 @@ export function readOptions(given: Partial<Options> = {}, env: NodeJS.ProcessEnv
       return option.default;
     }
   };
-  return {
-    options: Object.fromEntries(names.map(name => [name, read(name)])) as unknown as Options,
-    warnings,
-  };
+  const options = Object.fromEntries(names.map(name => [name, read(name)])) as unknown as Options;
+  const isGiven = given.endpoint !== undefined || Boolean(env[optionTable.endpoint.env]);
+  if (options.protocol === 'http/protobuf' && !isGiven) options.endpoint = OTLP_HTTP_ENDPOINT;
+  return { options, warnings };
 }
 
 /** `TRICORD_*` variables that mean nothing are most likely misspelled. */

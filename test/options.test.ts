@@ -25,6 +25,16 @@ describe('an option', () => {
     );
   });
 
+  it('has the default endpoint of its protocol', () => {
+    const endpoint = (env: Record<string, string>): string => readOptions({}, env).options.endpoint;
+    const http = { OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf' };
+    assert.equal(endpoint({}), 'http://127.0.0.1:4317');
+    assert.equal(endpoint(http), 'http://127.0.0.1:4318');
+    const given = 'http://127.0.0.1:4317';
+    assert.equal(endpoint({ ...http, OTEL_EXPORTER_OTLP_ENDPOINT: given }), given);
+    assert.equal(readOptions({ endpoint: given }, http).options.endpoint, given);
+  });
+
   it('is read by its kind', () => {
     const { options } = readOptions(
       {},

@@ -22,7 +22,7 @@ interface PlotProps {
 }
 
 const HEIGHT = 190;
-const POINT_RADIUS = 3.5;
+const POINT_RADIUS = 2.5;
 const CLICK_RADIUS = 12;
 
 export function Plot({
