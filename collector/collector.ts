@@ -1,8 +1,9 @@
 // One running collector: everything started in the order of dependence, and stopped in reverse.
-import { access, constants, mkdir } from 'node:fs/promises';
+import { access, constants } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Exporter } from './component.ts';
 import type { Config } from './config.ts';
+import { makeDirectory } from './directory.ts';
 import type { ComponentContext, Receiver } from './factory.ts';
 import { StartError } from './listen.ts';
 import type { Log } from './log.ts';
@@ -166,7 +167,7 @@ function hasStore(exporter: Exporter): exporter is Exporter & { readonly store: 
 /** @throws StartError that names the path and the reason */
 async function prepareDirectory(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    await makeDirectory(path, 0o700);
     await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     const reason = (error as Error).message;

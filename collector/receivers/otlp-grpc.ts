@@ -79,17 +79,17 @@ export class GrpcListener {
 
   /** @throws StartError that names the address and the key */
   async start(): Promise<void> {
+    // grpc-js does not tell why it cannot listen, and prints a line of its own.
+    const refusal = await probeListen(this.#endpoint);
+    if (refusal !== undefined) throw listenError(this.#endpoint, this.#key, refusal);
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     this.#server.bindAsync(endpointText(this.#endpoint), this.#credentials, (error, port) => {
       if (error === null) resolve(port);
       else reject(error);
     });
-    try {
-      this.#port = await promise;
-    } catch (error) {
-      const cause = (await probeListen(this.#endpoint)) ?? error;
-      throw listenError(this.#endpoint, this.#key, cause);
-    }
+    this.#port = await promise.catch(error => {
+      throw listenError(this.#endpoint, this.#key, error);
+    });
   }
 
   /** Where it listens; the port is the real one once started. */

@@ -1,7 +1,8 @@
 // The store: new rows in memory, older ones in Parquet, one consistent view over both, exactly one copy of each.
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Position } from '../component.ts';
+import { makeDirectory } from '../directory.ts';
 import { mergeable } from './compaction.ts';
 import { Database } from './database.ts';
 import { DuckLogStore } from './duck-log-store.ts';
@@ -108,7 +109,7 @@ export class DuckStore implements Store {
     const { path } = options;
     if (/[*?[\]{}]/.test(path)) throw new Error(`the store's path ${path} must be without * ? [ ] { }`);
     try {
-      await mkdir(path, { recursive: true, mode: 0o700 });
+      await makeDirectory(path, 0o700);
     } catch (error) {
       throw new Error(`the store's directory cannot be used: ${(error as Error).message}`, { cause: error });
     }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -183,8 +183,8 @@ describe('tricord-collector', () => {
     const set = ['--set', `receivers.otlp.protocols.grpc.endpoint=${address}`];
     const { code, stderr, stdout } = await run(['--config', sidecar, ...set, ...dataDir('in-use')]);
     assert.deepEqual([code, stdout], [1, '']);
-    const told = `^tricord-collector: ${address} \\(receivers\\.otlp\\.protocols\\.grpc\\.endpoint\\) is in use by another`;
-    assert.match(stderr, new RegExp(told, 'm'));
+    const told = `^tricord-collector: ${address} \\(receivers\\.otlp\\.protocols\\.grpc\\.endpoint\\) is in use by another[^\\n]*\n$`;
+    assert.match(stderr, new RegExp(told));
     taken.close();
   });
 
@@ -193,6 +193,12 @@ describe('tricord-collector', () => {
     const { code, stderr } = await run(['--config', sidecar, '--data-dir', join(file, 'data')]);
     assert.equal(code, 1);
     assert.match(stderr, /the data directory .*a-file.data cannot be used: ENOTDIR/);
+  });
+
+  it('names a data directory whose parent takes none', { skip: !existsSync('/proc/self') }, async () => {
+    const { code, stderr } = await run(['--config', sidecar, '--data-dir', '/proc/self/data/x']);
+    assert.equal(code, 1);
+    assert.match(stderr, /the data directory \/proc\/self\/data\/x cannot be used: ENOENT/);
   });
 
   it('refuses a data directory that another collector uses', async () => {
