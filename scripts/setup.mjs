@@ -15,7 +15,9 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
   process.stderr.write('Installing dependencies (once) …\n');
   // npm puts an older `node_modules/.bin` first on the path; the installation must not run on what it replaces.
   const npm = process.env.npm_execpath;
-  const [command, args] = npm ? [process.execPath, [npm, 'ci']] : ['npm', ['ci']];
+  // Warnings tell that the machine's own Node is older than the one that is about to be installed.
+  const ci = ['ci', '--loglevel=error'];
+  const [command, args] = npm ? [process.execPath, [npm, ...ci]] : ['npm', ci];
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] });
   if (error || status !== 0) {
     process.stderr.write(

@@ -1,6 +1,7 @@
 // A Sink that keeps every committed frame: what the tests of the three paths look into.
-import { Writer } from 'tricord/otlp';
+
 import type { ScopeRecord, Signal, Sink } from 'tricord/otlp';
+import { Writer } from 'tricord/otlp';
 
 export interface Frame {
   readonly signal: Signal;
