@@ -84,6 +84,17 @@ function readSettings(): Settings {
   }
 }
 
+const purposes = {
+  grpc: 'the collector’s OTLP/gRPC and stream',
+  http: 'the collector’s OTLP/HTTP',
+  web: 'the collector’s page and query APIs',
+  shop: 'the shop',
+  inventory: 'the inventory',
+} as const;
+
+/** Another port to propose, far from the usual ones. */
+const otherPort = (port: number): number => (port < 50_000 ? port + 10_000 : port - 10_000);
+
 async function requireFreePorts(ports: Settings['ports']): Promise<void> {
   for (const [name, port] of Object.entries(ports)) {
     const probe = createServer();
@@ -91,9 +102,11 @@ async function requireFreePorts(ports: Settings['ports']): Promise<void> {
       await once(probe.listen(port, '127.0.0.1'), 'listening');
       await new Promise(closed => probe.close(closed));
     } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      const reason = code === 'EADDRINUSE' ? 'is in use' : `cannot be listened on (${code})`;
       fail(
-        `Port ${port} cannot be used (${(error as NodeJS.ErrnoException).code}).\n` +
-          `Stop what listens there, or choose another: npm start -- --${name}-port ${port + 10_000}`,
+        `Port ${port}, for ${purposes[name as keyof typeof purposes]}, ${reason}.\n` +
+          `Stop what listens there, or choose another: npm start -- --${name}-port ${otherPort(port)}`,
       );
     }
   }
