@@ -26,6 +26,14 @@ if (named.length === 0) {
   run('types of the page', bin('typescript/bin/tsc'), ['-p', 'collector/web/page']);
   run('lint', bin('@biomejs/biome/bin/biome'), ['check', '--error-on-warnings', '.']);
   run('unused code', bin('knip/bin/knip.js'), []);
+  run('package', bin('publint/src/cli.js'), ['--strict']);
+  run('types of the package', bin('@arethetypeswrong/cli/dist/index.js'), [
+    '--pack',
+    '.',
+    '--profile',
+    'esm-only',
+    '--quiet',
+  ]);
 }
 const files = named.length > 0 ? named : globSync('test/**/*.test.ts', { cwd: root }).sort();
 run('tests', '--conditions=source', [
