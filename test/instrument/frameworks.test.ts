@@ -6,7 +6,7 @@ import http from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { trace } from '@opentelemetry/api';
 import type Express from 'express';
@@ -14,7 +14,6 @@ import type Fastify from 'fastify';
 import { instrumentExpress } from '../../src/instrument/express.ts';
 import { instrumentFastify } from '../../src/instrument/fastify.ts';
 import { instrumentHttpServer } from '../../src/instrument/http-server.ts';
-import { root } from '../source-tree.ts';
 import { Telemetry } from './telemetry.ts';
 
 const telemetry = new Telemetry();
@@ -25,12 +24,13 @@ instrumentFastify();
 /** An application's folder in which `express` is version 4. */
 const four = mkdtempSync(join(tmpdir(), 'tricord-express-4-'));
 mkdirSync(join(four, 'node_modules'));
-symlinkSync(join(root, 'node_modules/express4'), join(four, 'node_modules/express'), 'dir');
+const express4 = createRequire(import.meta.url).resolve('express4/package.json');
+symlinkSync(dirname(express4), join(four, 'node_modules/express'), 'dir');
 after(() => rmSync(four, { recursive: true }));
 
 const expresses: Record<string, typeof Express> = {
   'Express 4': createRequire(join(four, 'app.js'))('express'),
-  'Express 5': createRequire(join(root, 'app.js'))('express'),
+  'Express 5': createRequire(import.meta.url)('express'),
 };
 const fastify: typeof Fastify = createRequire(import.meta.url)('fastify');
 

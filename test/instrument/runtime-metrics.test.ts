@@ -120,7 +120,7 @@ describe('runtime metrics', () => {
       import { startRuntimeMetrics } from './src/instrument/runtime-metrics.ts';
       startRuntimeMetrics();
     `;
-    const args = ['--conditions=source', '--input-type=module-typescript', '--eval', script];
+    const args = ['--conditions=source', '--input-type=module', '--eval', script];
     await promisify(execFile)(process.execPath, args, {
       cwd: `${import.meta.dirname}/../..`,
       timeout: 20_000,

@@ -199,7 +199,7 @@ describe('a collection', () => {
       provider.start();
       provider.collect();
     `;
-    const args = ['--conditions=source', '--input-type=module-typescript', '--eval', script];
+    const args = ['--conditions=source', '--input-type=module', '--eval', script];
     await promisify(execFile)(process.execPath, args, {
       cwd: `${import.meta.dirname}/../..`,
       timeout: 20_000,

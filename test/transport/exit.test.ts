@@ -41,7 +41,7 @@ describe('everything written before the end is delivered', { concurrency: 2 }, (
   const endings: [how: string, code: number, stderr: RegExp][] = [
     ['at once', 3, /^$/],
     ['process.exit', 3, /^$/],
-    ['uncaughtException', 1, /exit-app\.ts:\d+\n.*Error: the application failed\n\s+at /s],
+    ['uncaughtException', 1, /exit-app\.[jt]s:\d+\n.*Error: the application failed\n\s+at /s],
     ['unhandledRejection', 1, /Error: the application failed/],
     ['natural end', 0, /^$/],
   ];
