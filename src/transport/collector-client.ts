@@ -11,37 +11,22 @@ export interface CollectorClientOptions extends StreamClientOptions {
   readonly protocol: 'grpc' | 'http/protobuf';
 }
 
-/** The stream first, with `grpc`; after UNIMPLEMENTED plain OTLP/gRPC, for the rest of the process's life. */
-export class CollectorClient implements Client {
-  #client: Client;
-
-  /** @throws OptionError for an endpoint that is none */
-  constructor(options: CollectorClientOptions, ledger: Ledger, control: Control, events: ClientEvents) {
-    const otlp = (exporter: OtlpExporter, batches: readonly OutgoingBatch[]): Client =>
-      new OtlpClient(exporter, batches, ledger, control, events);
-    if (options.protocol === 'http/protobuf') this.#client = otlp(new OtlpHttpExporter(options), []);
-    else {
-      const unimplemented = (batches: readonly OutgoingBatch[]): void => {
-        this.#client = otlp(new OtlpGrpcExporter(options), batches);
-        events.progress();
-      };
-      this.#client = new StreamClient(options, ledger, control, events, unimplemented);
-    }
-  }
-
-  send(batch: OutgoingBatch): void {
-    this.#client.send(batch);
-  }
-
-  isBlocked(): boolean {
-    return this.#client.isBlocked();
-  }
-
-  hurry(): void {
-    this.#client.hurry();
-  }
-
-  close(): void {
-    this.#client.close();
-  }
+/**
+ * Opens the client that the protocol asks for. With `grpc` that is the stream; when the collector answers it with
+ * UNIMPLEMENTED, `replace` gets a client for plain OTLP/gRPC that holds the open batches, for the rest of the process's life.
+ * @throws OptionError for an endpoint that is none
+ */
+export function openCollectorClient(
+  options: CollectorClientOptions,
+  ledger: Ledger,
+  control: Control,
+  events: ClientEvents,
+  replace: (client: Client) => void,
+): Client {
+  const otlp = (exporter: OtlpExporter, batches: readonly OutgoingBatch[]): Client =>
+    new OtlpClient(exporter, batches, ledger, control, events);
+  if (options.protocol === 'http/protobuf') return otlp(new OtlpHttpExporter(options), []);
+  return new StreamClient(options, ledger, control, events, batches =>
+    replace(otlp(new OtlpGrpcExporter(options), batches)),
+  );
 }

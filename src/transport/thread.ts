@@ -12,6 +12,9 @@ const DRAIN_INTERVAL_MS = 100;
 /** After so many failed connections within one flush, whoever waits is let go: the collector is down. */
 const FLUSH_FAILURES_MAX = 2;
 
+/** Opens a client over the ledger; it may later be replaced by another one, which takes over the open batches. */
+type Connect = (ledger: Ledger, replace: (client: Client) => void) => Client;
+
 export interface ThreadOptions {
   readonly memory: SharedArrayBuffer;
   /** Scopes that were defined before this thread began, by number. */
@@ -28,7 +31,7 @@ export interface ThreadOptions {
  */
 export class TransportThread {
   readonly ledger: Ledger;
-  readonly #client: Client;
+  #client: Client;
   readonly #control: Control;
   readonly #ring: RingConsumer;
   readonly #definitions: Uint8Array[];
@@ -40,10 +43,10 @@ export class TransportThread {
   #flush: Flush | undefined;
   #running = true;
 
-  constructor(options: ThreadOptions, control: Control, connect: (ledger: Ledger) => Client) {
+  constructor(options: ThreadOptions, control: Control, connect: Connect) {
     this.#control = control;
     this.ledger = new Ledger(control);
-    this.#client = connect(this.ledger);
+    this.#client = connect(this.ledger, client => this.#replace(client));
     this.#ring = new RingConsumer(options.memory);
     this.#definitions = [...options.definitions];
     const { resource } = options;
@@ -86,6 +89,12 @@ export class TransportThread {
   stop(): void {
     this.#running = false;
     this.#client.close();
+    this.wake();
+  }
+
+  #replace(client: Client): void {
+    this.#client = client;
+    if (this.#flush !== undefined) client.hurry();
     this.wake();
   }
 

@@ -1,7 +1,7 @@
 // The entry of the transport thread: joins ring, loop and client, and keeps the shared words that tell of them.
 import { parentPort, workerData } from 'node:worker_threads';
 import type { ClientEvents } from './client.ts';
-import { CollectorClient, type CollectorClientOptions } from './collector-client.ts';
+import { type CollectorClientOptions, openCollectorClient } from './collector-client.ts';
 import { Control, SAMPLING_UNIT, ThreadCounter, Word } from './control.ts';
 import type { SamplingDirective } from './otlp/stream-frame.ts';
 import { type ThreadOptions, TransportThread } from './thread.ts';
@@ -45,10 +45,8 @@ function run(options: WorkerOptions, port: NonNullable<typeof parentPort>): void
     rejected: reason => report(`the collector rejected items: ${reason}`),
     sampling: samplingWord(control),
   };
-  const thread = new TransportThread(
-    options,
-    control,
-    ledger => new CollectorClient(options, ledger, control, events),
+  const thread = new TransportThread(options, control, (ledger, replace) =>
+    openCollectorClient(options, ledger, control, events, replace),
   );
   port.on('message', () => {
     thread.stop();
