@@ -38,4 +38,6 @@ for (let round = 0; round < rounds && !stopping.signal.aborted; round++) {
   process.stdout.write(`newsletter ${round} sent\n`);
   await delay(2000, undefined, { signal: stopping.signal }).catch(() => {});
 }
-await sdk.shutdown();
+await sdk
+  .shutdown()
+  .catch((error: Error) => process.stderr.write(`not everything was sent: ${error.message}\n`));
