@@ -1,6 +1,5 @@
 // Where the collector is and how to reach it: the endpoint, its TLS files' contents, the headers of every call.
 import { X509Certificate } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
 import { OptionError } from '../errors.ts';
 
 export interface EndpointOptions {
@@ -50,10 +49,14 @@ const redacted = (endpoint: string): string => endpoint.slice(0, 200).replace(/\
 
 /** @throws OptionError when a certificate or the key cannot be used, or does not belong to the other */
 export function checkTls(options: EndpointOptions): void {
+  const tls = tlsOptions(options);
+  if (Object.keys(tls).length === 0) return;
+  // Loaded here, as most processes speak to a collector beside them, in plain text.
+  const { createSecureContext } = process.getBuiltinModule('node:tls');
   try {
     // A secure context takes anything for an authority, and then trusts none.
     if (options.certificate !== undefined) new X509Certificate(options.certificate);
-    createSecureContext(tlsOptions(options));
+    createSecureContext(tls);
   } catch (error) {
     throw new OptionError(`The certificates for the collector cannot be used: ${(error as Error).message}.`);
   }

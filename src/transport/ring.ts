@@ -59,6 +59,7 @@ export class RingProducer implements Sink {
   readonly #words: Int32Array;
   readonly #writer: Writer;
   readonly #scopes = new ScopeDefinitions();
+  readonly #onScope: () => void;
   /** Whether the definition of a scope lies in the ring, by its number. */
   readonly #defined: boolean[] = [];
   #head: number;
@@ -71,7 +72,9 @@ export class RingProducer implements Sink {
   #label = 0;
   #roomy = false;
 
-  constructor(memory: SharedArrayBuffer, anchorUnixNanos: bigint) {
+  /** @param onScope called when a scope's first frame is about to follow */
+  constructor(memory: SharedArrayBuffer, anchorUnixNanos: bigint, onScope: () => void = () => {}) {
+    this.#onScope = onScope;
     this.#control = new Control(memory);
     this.#capacity = capacityOf(memory);
     this.#bytes = new Uint8Array(memory, CONTROL_BYTES);
@@ -181,6 +184,7 @@ export class RingProducer implements Sink {
     if (this.#writer.overflowed) return false;
     this.#publish(0);
     this.#defined[scope] = true;
+    this.#onScope();
     return true;
   }
 }

@@ -76,6 +76,8 @@ export class Transport {
   readonly #producer: RingProducer;
   readonly #restart = new Backoff(1000, 60_000);
   #worker: Worker | undefined;
+  /** The thread's first start, which the first record brings forward. */
+  #starting: NodeJS.Immediate | undefined;
   #instanceId: Uint8Array;
   #deaths = 0;
   #lastFailure: string | undefined;
@@ -96,9 +98,11 @@ export class Transport {
     this.#memory = allocateRing(options.ringBytes);
     this.#control = new Control(this.#memory);
     this.#control.words[Word.sampling] = SAMPLING_UNIT;
-    this.#producer = new RingProducer(this.#memory, options.anchorUnixNanos);
+    this.#producer = new RingProducer(this.#memory, options.anchorUnixNanos, () => this.#startFirst());
     this.sink = this.#producer;
-    this.#start();
+    // After what the application does first, which is to load: the thread would compete with it for the processor.
+    this.#starting = setImmediate(() => this.#startFirst());
+    this.#starting.unref();
   }
 
   /** Upper bound of the head sampling probability that the collector asks for; 1 when it asks for nothing. */
@@ -225,6 +229,13 @@ export class Transport {
     const number = (Atomics.add(this.#control.words, Word.flushAsked, 1) + 1) | 0;
     this.#control.wakeConsumer();
     return number;
+  }
+
+  #startFirst(): void {
+    if (this.#starting === undefined) return;
+    clearImmediate(this.#starting);
+    this.#starting = undefined;
+    this.#start();
   }
 
   #start(): void {
