@@ -1,5 +1,12 @@
 // The Loki HTTP API under /loki, as Grafana and logcli call it.
-import { LimitError, type LogStore, type Matcher, type NanoRange, type Store } from '../store/store.ts';
+import {
+  LimitError,
+  type LogStore,
+  type Matcher,
+  MatcherError,
+  type NanoRange,
+  type Store,
+} from '../store/store.ts';
 import { json, type Method, type Route, route, type WebRequest, type WebResponse } from '../web/router.ts';
 import type { LogQL } from './logql/ast.ts';
 import { parseLogQL, parseStreamSelector } from './logql/parse.ts';
@@ -59,6 +66,8 @@ export function lokiRoutes(store: Store): Route[] {
   ];
 }
 
+const refusals = [QueryError, MatcherError, LimitError] as const;
+
 /** Loki answers errors in plain text. */
 function answering<Names extends string>(
   handle: (request: WebRequest<Names>) => Promise<unknown>,
@@ -67,7 +76,7 @@ function answering<Names extends string>(
     try {
       return json(200, await handle(request));
     } catch (error) {
-      if (error instanceof QueryError || error instanceof LimitError) return plain(400, error.message);
+      if (refusals.some(type => error instanceof type)) return plain(400, (error as Error).message);
       if (error instanceof Error && error.name === 'TimeoutError')
         return plain(504, `the query took longer than the limit of ${QUERY_TIMEOUT_MS / 1000} s`);
       throw error;

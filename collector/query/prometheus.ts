@@ -3,6 +3,7 @@ import {
   type Labels,
   LimitError,
   type Matcher,
+  MatcherError,
   type MetricStore,
   type Store,
   type TimeRange,
@@ -94,7 +95,8 @@ function answering<Names extends string>(
     try {
       return json(200, { status: 'success', ...(await handle(request)) });
     } catch (error) {
-      if (error instanceof QueryError) return failure(400, 'bad_data', error.message);
+      if (error instanceof QueryError || error instanceof MatcherError)
+        return failure(400, 'bad_data', error.message);
       if (error instanceof LimitError) return failure(422, 'execution', error.message);
       if (error instanceof Error && error.name === 'TimeoutError') {
         return failure(

@@ -13,6 +13,7 @@ import {
   listValue,
   VARCHAR,
 } from '@duckdb/node-api';
+import { LimitError } from './store.ts';
 
 export interface DatabaseOptions {
   readonly directory: string;
@@ -22,6 +23,8 @@ export interface DatabaseOptions {
 }
 
 const CONNECTIONS_MAX = 4;
+/** Characters in all rows of one result. */
+const RESULT_TEXT_MAX = 256 * 2 ** 20;
 
 /** The values of a query's parameters; each method returns the placeholder for the value it takes. */
 export class Parameters {
@@ -54,6 +57,12 @@ export class Parameters {
     this.types.push(type);
     return `$${this.values.length}`;
   }
+}
+
+function textLength(row: readonly DuckDBValue[]): number {
+  let length = 0;
+  for (const value of row) if (typeof value === 'string') length += value.length;
+  return length;
 }
 
 const INT64_MAX = 2n ** 63n - 1n;
@@ -119,15 +128,24 @@ export class Database {
     });
   }
 
-  /** All rows; each an array of the selected columns. Rejects with the signal's reason when it aborts. */
+  /**
+   * All rows; each an array of the selected columns. Rejects with the signal's reason when it aborts, with a
+   * {@link LimitError} when their texts together are too long.
+   */
   async rows(
     sql: string,
     parameters: Parameters = new Parameters(),
     signal?: AbortSignal | undefined,
   ): Promise<DuckDBValue[][]> {
     const rows: DuckDBValue[][] = [];
+    let counted = 0;
+    let size = 0;
     await this.chunks(sql, parameters, signal, chunk => {
       chunk.appendToRows(rows);
+      for (; counted < rows.length; counted++) size += textLength(rows[counted]!);
+      if (size > RESULT_TEXT_MAX) {
+        throw new LimitError(`the result has more than RESULT_TEXT_MAX = ${RESULT_TEXT_MAX} characters`);
+      }
     });
     return rows;
   }

@@ -1,5 +1,6 @@
 // The query APIs over the store, loaded when there is a store to ask.
 import type { Store } from '../store/store.ts';
+import { QueryGate } from './query-gate.ts';
 import type { Route } from './router.ts';
 
 export async function queryRoutes(store: Store): Promise<Route[]> {
@@ -9,10 +10,11 @@ export async function queryRoutes(store: Store): Promise<Route[]> {
     import('../query/prometheus.ts'),
     import('../query/tempo.ts'),
   ]);
+  const gate = new QueryGate();
   return [
     ...jaeger.jaegerRoutes(store),
     ...loki.lokiRoutes(store),
     ...prometheus.prometheusRoutes(store),
     ...tempo.routes(store),
-  ];
+  ].map(route => gate.guard(route));
 }

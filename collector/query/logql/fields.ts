@@ -55,10 +55,33 @@ export function jsonExtracts(line: string, extractions: readonly Extraction[], a
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null;
 
-/** The `key=value` and `key="quoted value"` pairs of a line. */
+/** The `key=value` and `key="quoted value"` pairs of a line, in one pass: each character is looked at a few times. */
 export function logfmtLabels(line: string, add: AddLabel): boolean {
-  for (const [, key, quoted, plain] of line.matchAll(/([^\s=]+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))/g)) {
-    add(labelName(key!), quoted === undefined ? plain! : quoted.replace(/\\(.)/g, '$1'));
+  const token = /[^\s=]+|=/g;
+  for (let found = token.exec(line); found !== null; found = token.exec(line)) {
+    const key = found[0];
+    if (key === '=' || line[token.lastIndex] !== '=') continue;
+    const begin = token.lastIndex + 1;
+    const quoted = line[begin] === '"' ? closingQuote(line, begin + 1) : -1;
+    const end = quoted < 0 ? nextSpace(line, begin) : quoted + 1;
+    const value = line.slice(begin, end);
+    add(labelName(key), quoted < 0 ? value : value.slice(1, -1).replace(/\\(.)/gs, '$1'));
+    token.lastIndex = end;
   }
   return true;
+}
+
+/** The next quote that no backslash stands before; -1 when there is none. */
+function closingQuote(line: string, from: number): number {
+  for (let i = from; i < line.length; i++) {
+    if (line[i] === '\\') i++;
+    else if (line[i] === '"') return i;
+  }
+  return -1;
+}
+
+function nextSpace(line: string, from: number): number {
+  const space = /\s/g;
+  space.lastIndex = from;
+  return space.exec(line)?.index ?? line.length;
 }

@@ -10,6 +10,7 @@ import {
 } from '../../store/store.ts';
 import { groupLabels } from '../promql/aggregate.ts';
 import { signature } from '../promql/vector.ts';
+import { Turns } from '../turns.ts';
 import { type LogQuery, type LogSource, type Measure, SOURCE_LABEL } from './ast.ts';
 import { compilePipeline, type Row } from './pipeline.ts';
 import { parseSeconds, parseSize } from './values.ts';
@@ -22,6 +23,8 @@ export const logLimits = {
 } as const;
 
 const PAGE = 2_000;
+/** What a row costs beside its characters. */
+const ROW_WORK = 200;
 
 /** What of a query the store can narrow by itself: certain line filters, and trace and span IDs. */
 function selectionOf(
@@ -54,6 +57,7 @@ export async function selectRows(
   options: { direction: LogSelection['direction']; limit: number; signal?: AbortSignal | undefined },
 ): Promise<Row[]> {
   const pass = compilePipeline(query);
+  const turns = new Turns(options.signal);
   const rows: Row[] = [];
   let read = 0;
   for (let size = Math.max(PAGE, options.limit); ; size = Math.min(size * 4, logLimits.entries_max + 1)) {
@@ -64,6 +68,7 @@ export async function selectRows(
       const row = pass(entry);
       if (row !== undefined) rows.push(row);
       if (rows.length === options.limit) return rows;
+      if (turns.spent(ROW_WORK + entry.line.length)) await turns.pass();
     }
     if (entries.length < size) return rows;
     read = entries.length;

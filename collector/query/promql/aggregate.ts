@@ -2,6 +2,7 @@
 import type { Labels } from '../../store/store.ts';
 import { type Aggregation, type Grouping, QueryError } from './ast.ts';
 import { isAnywhere } from './binary.ts';
+import { checkValues } from './limits.ts';
 import { emptySeries, onlyLabels, type StepSeries, signature, type Value, withoutLabels } from './vector.ts';
 import { quantile } from './window.ts';
 
@@ -120,6 +121,7 @@ function countValues(
       const key = signature(labels);
       const result = results.get(key) ?? emptySeries(labels, count);
       results.set(key, result);
+      checkValues(results.size, count);
       result.values[i]! += 1;
       result.present[i] = 1;
     }

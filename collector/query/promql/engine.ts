@@ -1,5 +1,6 @@
 // Evaluates PromQL: every expression once, over all steps of the query together.
 import { LimitError, type MetricStore, type Series } from '../../store/store.ts';
+import { Turns } from '../turns.ts';
 import { applyAggregation } from './aggregate.ts';
 import {
   type Call,
@@ -13,6 +14,7 @@ import {
 } from './ast.ts';
 import { applyBinary, isAnywhere } from './binary.ts';
 import { scalarArgument, vectorFunctions } from './functions.ts';
+import { checkValues, queryLimits } from './limits.ts';
 import {
   emptySeries,
   mapSeries,
@@ -28,13 +30,7 @@ import { type Window, type WindowFunction, windowFunctions } from './window.ts';
 /** How far back an instant selector looks for a sample, milliseconds; Prometheus's default. */
 const LOOKBACK_MS = 300_000;
 const SUBQUERY_STEP_MS = 60_000;
-
-export const queryLimits = {
-  /** Steps of one query, as Prometheus has it. */
-  steps_max: 11_000,
-  /** Samples that the selectors of one query may load. */
-  samples_max: 20_000_000,
-} as const;
+const WORK_YIELDED = 50_000;
 
 /** A series of samples at their own times: what a range selector or a subquery gives. */
 type Samples = Series;
@@ -73,11 +69,13 @@ class Evaluator {
   readonly #store: SampleSource;
   readonly #query: Steps;
   readonly #signal: AbortSignal | undefined;
+  readonly #turns: Turns;
 
   constructor(store: SampleSource, query: Steps, signal: AbortSignal | undefined) {
     this.#store = store;
     this.#query = query;
     this.#signal = signal;
+    this.#turns = new Turns(signal);
   }
 
   async evaluate(expression: Expression, steps: Steps): Promise<Value> {
@@ -146,9 +144,7 @@ class Evaluator {
     const instants = this.#instants(selector, steps);
     const loaded = await this.#load(selector, instants, LOOKBACK_MS);
     const latest: WindowFunction = ({ values, to, from }) => (to === from ? undefined : values[to - 1]);
-    return loaded
-      .map(one => overWindow(one, instants, LOOKBACK_MS, latest, new Float64Array(steps.count)))
-      .filter(isAnywhere);
+    return this.#overAll(loaded, instants, LOOKBACK_MS, latest);
   }
 
   async #timestamps(call: Call, steps: Steps): Promise<StepSeries[]> {
@@ -157,17 +153,7 @@ class Evaluator {
     const instants = this.#instants(selector, steps);
     const loaded = await this.#load(selector, instants, LOOKBACK_MS);
     const latest: WindowFunction = ({ times, to, from }) => (to === from ? undefined : times[to - 1]! / 1000);
-    return loaded
-      .map(one =>
-        overWindow(
-          { ...one, labels: withoutName(one.labels) },
-          instants,
-          LOOKBACK_MS,
-          latest,
-          new Float64Array(steps.count),
-        ),
-      )
-      .filter(isAnywhere);
+    return this.#overAll(loaded.map(nameless), instants, LOOKBACK_MS, latest);
   }
 
   async #overWindows({ name, args }: Call, apply: WindowFunction, steps: Steps): Promise<StepSeries[]> {
@@ -186,11 +172,28 @@ class Evaluator {
       range.type === 'matrix'
         ? await this.#load(range.vector, instants, range.range)
         : await this.#subquery(range, instants);
-    const keepsName = name === 'last_over_time';
-    return samples
-      .map(one => (keepsName ? one : { ...one, labels: withoutName(one.labels) }))
-      .map(one => overWindow(one, instants, range.range, apply, parameter))
-      .filter(isAnywhere);
+    const named = name === 'last_over_time' ? samples : samples.map(nameless);
+    return this.#overAll(named, instants, range.range, apply, parameter);
+  }
+
+  /** Slides a window over each series; series without a value at any step are left out. */
+  async #overAll(
+    all: readonly Samples[],
+    instants: Steps,
+    range: number,
+    apply: WindowFunction,
+    parameter: Float64Array = new Float64Array(instants.count),
+  ): Promise<StepSeries[]> {
+    const results: StepSeries[] = [];
+    for (const samples of all) {
+      checkValues(results.length + 1, instants.count);
+      const result = emptySeries(samples.labels, instants.count);
+      for (const work of overWindow(samples, instants, range, apply, parameter, result)) {
+        if (this.#turns.spent(work)) await this.#turns.pass();
+      }
+      if (isAnywhere(result)) results.push(result);
+    }
+    return results;
   }
 
   /** Evaluates the inner expression on a grid of its own, aligned to multiples of its step. */
@@ -225,16 +228,22 @@ function negate(value: Value): Value {
   };
 }
 
-/** Slides the window `(instant − range, instant]` over the samples, both ends only ever moving forward. */
-function overWindow(
+const nameless = (one: Samples): Samples => ({ ...one, labels: withoutName(one.labels) });
+
+/**
+ * Slides the window `(instant − range, instant]` over the samples, both ends only ever moving forward, into `result`.
+ * Yields, now and then, how many samples were in the windows since.
+ */
+function* overWindow(
   samples: Samples,
   instants: Steps,
   range: number,
   apply: WindowFunction,
   parameter: Float64Array,
-): StepSeries {
+  result: StepSeries,
+): Generator<number> {
   const { times, values } = samples;
-  const result = emptySeries(samples.labels, instants.count);
+  let work = 0;
   const window: Window = { times, values, from: 0, to: 0, start: 0, end: 0 };
   for (let i = 0; i < instants.count; i++) {
     window.end = timeAt(instants, i);
@@ -242,11 +251,16 @@ function overWindow(
     while (window.to < times.length && times[window.to]! <= window.end) window.to++;
     while (window.from < window.to && times[window.from]! <= window.start) window.from++;
     const value = apply(window, parameter[i]!);
-    if (value === undefined) continue;
-    result.values[i] = value;
-    result.present[i] = 1;
+    if (value !== undefined) {
+      result.values[i] = value;
+      result.present[i] = 1;
+    }
+    work += 1 + window.to - window.from;
+    if (work < WORK_YIELDED) continue;
+    yield work;
+    work = 0;
   }
-  return result;
+  yield work;
 }
 
 /** Refuses a result in which two series have the same labels. @throws QueryError */

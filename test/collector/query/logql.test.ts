@@ -1,6 +1,7 @@
 // LogQL: which lines and numbers a query gives, through the HTTP routes, and which error names what.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { logfmtLabels } from '../../../collector/query/logql/fields.ts';
 import { lokiRoutes } from '../../../collector/query/loki.ts';
 import type { LogEntry, LogStore, Matcher, Store } from '../../../collector/store/store.ts';
 import type { WebRequest } from '../../../collector/web/router.ts';
@@ -248,6 +249,30 @@ describe('a metric query', () => {
         ],
       },
     ]);
+  });
+});
+
+describe('logfmt', () => {
+  const pairs = (line: string): [string, string][] => {
+    const found: [string, string][] = [];
+    logfmtLabels(line, (name, value) => found.push([name, value]));
+    return found;
+  };
+
+  it('has plain, quoted, empty and unclosed values', () => {
+    assert.deepEqual(pairs('bare a.b=1 c="x \\"y\\" \\\\" d= =e f==g h="unclosed i=2 '), [
+      ['a_b', '1'],
+      ['c', 'x "y" \\'],
+      ['d', ''],
+      ['f', '=g'],
+      ['h', '"unclosed'],
+      ['i', '2'],
+    ]);
+  });
+
+  it('takes long lines without a pair, or without an end, in one pass', () => {
+    assert.deepEqual(pairs('q'.repeat(1_000_000)), []);
+    assert.equal(pairs(`a="${'\\"'.repeat(500_000)}`).length, 1);
   });
 });
 

@@ -1,7 +1,8 @@
 // PromQL: what expressions evaluate to, and which error names what.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { evaluate, queryLimits } from '../../../collector/query/promql/engine.ts';
+import { evaluate } from '../../../collector/query/promql/engine.ts';
+import { checkValues, queryLimits } from '../../../collector/query/promql/limits.ts';
 import { parsePromQL } from '../../../collector/query/promql/parse.ts';
 import type { Steps } from '../../../collector/query/promql/vector.ts';
 import type { MetricStore } from '../../../collector/store/store.ts';
@@ -211,5 +212,30 @@ describe('a wrong query', () => {
     const at = (count: number): Promise<Rows> => ask('1', 0, { start: 0, step: 1, count });
     assert.equal(((await at(queryLimits.steps_max)).scalar as number[]).length, queryLimits.steps_max);
     await assert.rejects(at(queryLimits.steps_max + 1), /more than the limit of 11000/);
+  });
+
+  it('is refused beyond the limit of values, and answered at it', () => {
+    checkValues(queryLimits.values_max / 1000, 1000);
+    assert.throws(() => checkValues(queryLimits.values_max / 1000 + 1, 1000), /limit of 20000000 values/);
+  });
+
+  it('is refused when an intermediate result would be too large', async () => {
+    const steps: Steps = { start: 0, step: 1, count: queryLimits.steps_max };
+    const one = { times: Float64Array.of(0), values: Float64Array.of(1) };
+    const many = Array.from({ length: 2000 }, (_, i) => ({ ...one, labels: new Map([['id', `${i}`]]) }));
+    const source: MetricStore = { ...store, select: async () => many };
+    await assert.rejects(ask('sum(x)', 0, steps, source), /1819 series or more at 11000 steps/);
+  });
+
+  it('lets others have their turn, and ends when it is told to', async () => {
+    const count = queryLimits.steps_max;
+    const times = Float64Array.from({ length: 200_000 }, (_, i) => i);
+    const labels = new Map([['__name__', 'x']]);
+    const source: MetricStore = { ...store, select: async () => [{ labels, times, values: times }] };
+    const controller = new AbortController();
+    const steps: Steps = { start: 200_000, step: 1, count };
+    const result = evaluate(parsePromQL('sum_over_time(x[1h])'), steps, source, controller.signal);
+    setImmediate(() => controller.abort());
+    await assert.rejects(result, { name: 'AbortError' });
   });
 });
