@@ -1,0 +1,59 @@
+// The command line of the suite: `npm run --silent bench -- NAME [--rounds N]`, or `all` to write the page.
+import { parseArgs } from 'node:util';
+import { writePage } from './benchmarks-page.ts';
+import { type Result, run } from './harness.ts';
+import { build, install } from './preparation.ts';
+import { jsonLine, tables } from './report.ts';
+import { scenarios } from './scenarios.ts';
+
+const usage = `npm run --silent bench -- NAME [--rounds N]
+
+  NAME        ${Object.keys(scenarios).join(', ')};
+              or all, which also writes docs/benchmarks.md
+  --rounds N  how often each contestant runs (3); the figures are medians
+`;
+
+const ROUNDS_MAX = 99;
+const tell = (line: string): unknown => process.stderr.write(`${line}\n`);
+
+function fail(message: string): never {
+  process.stderr.write(`${message}\n\n${usage}`);
+  process.exit(2);
+}
+
+interface Command {
+  readonly names: readonly string[];
+  readonly all: boolean;
+  readonly rounds: number;
+}
+
+function readCommand(): Command {
+  try {
+    const options = { rounds: { type: 'string', default: '3' } } as const;
+    const { values, positionals } = parseArgs({ options, allowPositionals: true });
+    const rounds = Number(values.rounds);
+    if (!Number.isInteger(rounds) || rounds < 1 || rounds > ROUNDS_MAX)
+      fail(`--rounds is "${values.rounds}"; it takes 1 to ${ROUNDS_MAX}.`);
+    const [name, ...rest] = positionals;
+    if (name === undefined || rest.length > 0) fail('One NAME is needed.');
+    if (name === 'all') return { names: Object.keys(scenarios), all: true, rounds };
+    if (!Object.hasOwn(scenarios, name)) fail(`There is no scenario "${name}".`);
+    return { names: [name], all: false, rounds };
+  } catch (error) {
+    fail((error as Error).message);
+  }
+}
+
+const { names, all, rounds } = readCommand();
+install();
+build();
+const results: Result[] = [];
+for (const name of names) {
+  const { scenario } = await scenarios[name]!();
+  const result = await run(scenario, rounds, tell);
+  results.push(result);
+  process.stdout.write(`${name}\n\n${tables(result)}\n\n${jsonLine(result)}\n`);
+}
+if (all) writePage(results);
+// A result without a round that counts is no result; a bar that is missed is one.
+if (results.some(({ ratios }) => ratios.some(ratio => ratio.value === undefined))) process.exitCode = 1;

@@ -1,0 +1,75 @@
+// What a result looks like: a table for people, one line of JSON for programs.
+import type { RatioResult, Result } from './harness.ts';
+import type { Target } from './scenario.ts';
+
+type Row = readonly string[];
+
+/** A Markdown table; every column but the first is right-aligned, and padded so that it reads well as plain text. */
+function table(head: Row, rows: readonly Row[]): string {
+  const widths = head.map((_, column) => Math.max(...[head, ...rows].map(row => row[column]!.length)));
+  const pad = (cell: string, column: number): string =>
+    column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!);
+  const line = (row: Row): string => `| ${row.map(pad).join(' | ')} |`;
+  const rule = widths.map((width, column) => '-'.repeat(width + (column === 0 ? 2 : 1)));
+  return [line(head), `|${rule.join(':|')}:|`.replace(':', ''), ...rows.map(line)].join('\n');
+}
+
+const number = (value: number | undefined, digits: number): string =>
+  value === undefined || Number.isNaN(value)
+    ? '–'
+    : value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+
+/** Ratios below one read better as "1/12", larger ones as "12 ×". */
+export function fraction(value: number | undefined): string {
+  if (value === undefined || !Number.isFinite(value)) return '–';
+  return value > 0 && value < 1 ? `1/${number(1 / value, 1)}` : `${number(value, 2)} ×`;
+}
+
+const bar = (target: Target): string =>
+  'atMost' in target ? `≤ ${fraction(target.atMost)}` : `≥ ${fraction(target.atLeast)}`;
+
+const verdict = ({ value, met }: RatioResult): string =>
+  value === undefined ? 'void' : met ? 'met' : 'missed';
+
+/** Both tables, and what was void, in Markdown. */
+export function tables({ scenario, medians, ratios, voids, rounds }: Result): string {
+  const { contestants, columns } = scenario;
+  const figures = table(
+    ['', ...columns.map(column => column.heading)],
+    contestants.map(({ name }) => [
+      name,
+      ...columns.map(({ figure, digits }) => number(medians[name]?.[figure], digits)),
+    ]),
+  );
+  const ratioTable = table(
+    ['ratio', 'median', 'rounds', 'target', ''],
+    ratios.map(result => [
+      result.name,
+      fraction(result.value),
+      result.rounds.map(fraction).join(', '),
+      bar(result.target),
+      verdict(result),
+    ]),
+  );
+  const voided = voids.map(
+    ({ round, contestant, reason }) => `Void: round ${round} of ${rounds}, ${contestant}: ${reason}.`,
+  );
+  return [figures, ratioTable, ...voided].join('\n\n');
+}
+
+/** Ratios are ours over theirs; null where no round counts. */
+export function jsonLine({ scenario, rounds, medians, ratios, voids }: Result): string {
+  const by = <T>(value: (ratio: RatioResult) => T): Record<string, T> =>
+    Object.fromEntries(ratios.map(ratio => [ratio.name, value(ratio)]));
+  return JSON.stringify({
+    scenario: scenario.name,
+    rounds,
+    valid: ratios.every(ratio => ratio.value !== undefined),
+    ratios: by(ratio => ratio.value ?? null),
+    targets: by(ratio => ratio.target),
+    met: ratios.every(ratio => ratio.met),
+    medians,
+    void: voids,
+    node: process.version,
+  });
+}
