@@ -58,10 +58,15 @@ let running: Tricord | undefined;
 export function start(given: Partial<Options> = {}): Tricord | undefined {
   if (running !== undefined) return running;
   const { options, warnings } = readOptions(given);
-  for (const warning of warnings) process.emitWarning(warning, 'TricordWarning');
+  for (const warning of warnings) tell(warning);
   if (options.disabled) return undefined;
   running = new Agent(options);
   return running;
+}
+
+/** What whoever runs the application should know, on one line of stderr. */
+function tell(line: string): void {
+  process.stderr.write(`tricord: ${line}\n`);
 }
 
 class Agent implements Tricord {
@@ -70,6 +75,8 @@ class Agent implements Tricord {
   readonly #meters: MeterProvider;
   readonly #contexts = new ContextManager();
   readonly #unwatch: () => void;
+  /** The parts of the OpenTelemetry API that this agent serves. */
+  readonly #served: { disable(): void }[] = [];
 
   constructor(options: Readonly<Options>) {
     this.options = options;
@@ -84,27 +91,53 @@ class Agent implements Tricord {
     return this.options.metricsExporter === 'otlp';
   }
 
+  /** What another SDK has registered before stays with that. */
   #becomeGlobal(): void {
-    const { sink } = this.#transport;
-    const { tracesSampler, tracesSamplerArg, propagators, baggageLabels, ...options } = this.options;
-    const attributes = {
-      attributes: options.attributeCountLimit,
-      valueLength: options.attributeValueLengthLimit,
+    const { tracesExporter, logsExporter } = this.options;
+    const taken = [
+      this.#serve('context', context, context.setGlobalContextManager(this.#contexts.enable())),
+      this.#serve('propagation', propagation, propagation.setGlobalPropagator(this.#propagator())),
+      tracesExporter === 'otlp' &&
+        this.#serve('traces', trace, trace.setGlobalTracerProvider(this.#tracerProvider())),
+      this.#collects && this.#serve('metrics', metrics, metrics.setGlobalMeterProvider(this.#meters)),
+      logsExporter === 'otlp' &&
+        this.#serve('logs', logs, logs.setGlobalLoggerProvider(this.#loggerProvider())),
+    ].filter(name => typeof name === 'string');
+    if (taken.length > 0)
+      tell(`another OpenTelemetry SDK was registered first; it keeps ${taken.join(', ')}.`);
+  }
+
+  /** The name when somebody else has it. */
+  #serve(name: string, api: { disable(): void }, registered: boolean): string | undefined {
+    if (!registered) return name;
+    this.#served.push(api);
+    return undefined;
+  }
+
+  #propagator(): Propagator {
+    const { propagators, baggageLabels: labels } = this.options;
+    const carries = (name: string): boolean => propagators.includes(name);
+    return new Propagator({ traceContext: carries('tracecontext'), baggage: carries('baggage'), labels });
+  }
+
+  #tracerProvider(): TracerProvider {
+    const { tracesSampler, tracesSamplerArg, ...options } = this.options;
+    const limits = {
+      ...this.#attributeLimits,
+      events: options.eventCountLimit,
+      links: options.linkCountLimit,
     };
-    const spanLimits = { ...attributes, events: options.eventCountLimit, links: options.linkCountLimit };
-    context.setGlobalContextManager(this.#contexts.enable());
-    const carries = {
-      traceContext: propagators.includes('tracecontext'),
-      baggage: propagators.includes('baggage'),
-    };
-    propagation.setGlobalPropagator(new Propagator({ ...carries, labels: baggageLabels }));
-    if (options.tracesExporter === 'otlp') {
-      const sampler = createSampler(tracesSampler, tracesSamplerArg);
-      trace.setGlobalTracerProvider(new TracerProvider({ sink, sampler, limits: spanLimits }));
-    }
-    if (this.#collects) metrics.setGlobalMeterProvider(this.#meters);
-    if (options.logsExporter === 'otlp')
-      logs.setGlobalLoggerProvider(new LoggerProvider({ sink, limits: attributes }));
+    const sampler = createSampler(tracesSampler, tracesSamplerArg);
+    return new TracerProvider({ sink: this.#transport.sink, sampler, limits });
+  }
+
+  #loggerProvider(): LoggerProvider {
+    return new LoggerProvider({ sink: this.#transport.sink, limits: this.#attributeLimits });
+  }
+
+  get #attributeLimits(): { attributes: number; valueLength: number } {
+    const { attributeCountLimit: attributes, attributeValueLengthLimit: valueLength } = this.options;
+    return { attributes, valueLength };
   }
 
   stats(): TransportStats {
@@ -126,7 +159,7 @@ class Agent implements Tricord {
     if (running !== this) return;
     running = undefined;
     this.#unwatch();
-    for (const api of [trace, metrics, logs, propagation, context]) api.disable();
+    for (const api of this.#served) api.disable();
     if (this.#collects) await this.#meters.shutdown();
     await this.#transport.shutdown(this.options.flushTimeout);
     diag.debug('tricord has shut down');

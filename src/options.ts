@@ -117,14 +117,23 @@ function quantity(env: string, fallback: number, bounds: Bounds, doc: string): O
   return { env, default: fallback, doc, shape, parse, accepts };
 }
 
-function list(env: string, fallback: readonly string[], doc: string): Option<readonly string[]> {
-  const parse = (value: string): string[] =>
-    value
-      .split(',')
-      .map(item => item.trim())
-      .filter(item => item !== '');
-  const accepts = (value: unknown): boolean => Array.isArray(value) && value.every(isText);
-  return { env, default: fallback, doc, shape: 'list, separated by commas', parse, accepts };
+/** @param known what items may be; by default anything */
+function list(
+  env: string,
+  fallback: readonly string[],
+  doc: string,
+  known?: readonly string[],
+): Option<readonly string[]> {
+  const shape = `${known === undefined ? 'list' : `list of ${known.join(', ')}`}, separated by commas`;
+  const accepts = (value: unknown): boolean =>
+    Array.isArray(value) && value.every(item => isText(item) && (known?.includes(item) ?? true));
+  const parse = (value: string): string[] => {
+    const items = value.split(',').map(item => item.trim());
+    const given = items.filter(item => item !== '');
+    if (!accepts(given)) throw new Error(`a ${shape}`);
+    return given;
+  };
+  return { env, default: fallback, doc, shape, parse, accepts };
 }
 
 function pairs(env: string, doc: string): Option<Readonly<Record<string, string>>> {
@@ -134,14 +143,24 @@ function pairs(env: string, doc: string): Option<Readonly<Record<string, string>
       .filter(item => item.trim() !== '')
       .map(item => {
         const at = item.indexOf('=');
-        if (at <= 0) throw new Error('key=value pairs, separated by commas, values percent-encoded');
-        return [item.slice(0, at).trim(), decodeURIComponent(item.slice(at + 1).trim())] as const;
+        const decoded = at > 0 ? percentDecoded(item.slice(at + 1).trim()) : undefined;
+        if (decoded === undefined)
+          throw new Error('key=value pairs, separated by commas, values percent-encoded');
+        return [item.slice(0, at).trim(), decoded] as const;
       });
     return Object.fromEntries(entries);
   };
   const accepts = (value: unknown): boolean =>
     typeof value === 'object' && value !== null && Object.values(value).every(isText);
   return { env, default: {}, doc, shape: 'key=value pairs, separated by commas', parse, accepts };
+}
+
+function percentDecoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
 }
 
 const milliseconds = (min: number, max: number): Bounds => ({ min, max, unit: 'ms' });
@@ -208,11 +227,11 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
     { min: 0, max: 1, unit: 'probability', fraction: true },
     'Probability for the `traceidratio` samplers.',
   ),
-  propagators: list(
-    'OTEL_PROPAGATORS',
-    ['tracecontext', 'baggage'],
-    'Which headers carry the context: `tracecontext`, `baggage`, or `none`.',
-  ),
+  propagators: list('OTEL_PROPAGATORS', ['tracecontext', 'baggage'], 'Which headers carry the context.', [
+    'tracecontext',
+    'baggage',
+    'none',
+  ]),
   metricExportInterval: quantity(
     'OTEL_METRIC_EXPORT_INTERVAL',
     10_000,
@@ -348,11 +367,14 @@ export function readOptions(given: Partial<Options> = {}, env: NodeJS.ProcessEnv
   return { options, warnings };
 }
 
-/** `TRICORD_*` variables that mean nothing are most likely misspelled. */
+/**
+ * `TRICORD_*` variables that mean nothing are most likely misspelled. Those of OTLP that are not known here, such as the
+ * ones for a single signal, are told of too: whoever sets one expects data to go elsewhere, or in another way.
+ */
 function unknownVariables(env: NodeJS.ProcessEnv): string[] {
   const known = Object.values(optionTable).map(option => option.env);
   return Object.keys(env)
-    .filter(name => name.startsWith('TRICORD_') && !known.includes(name))
+    .filter(name => /^(TRICORD|OTEL_EXPORTER_OTLP)_/.test(name) && env[name] !== '' && !known.includes(name))
     .map(name => `${name} is ignored: there is no such variable. Did you mean ${nearest(name, known)}?`);
 }
 

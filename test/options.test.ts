@@ -68,7 +68,13 @@ describe('a variable that cannot be used', () => {
         'secret-without-name',
         /\(not shown\) is ignored: it takes key=value pairs/,
       ],
-      ['OTEL_EXPORTER_OTLP_HEADERS', 'a=%', /OTEL_EXPORTER_OTLP_HEADERS/],
+      ['OTEL_EXPORTER_OTLP_HEADERS', 'a=%', /it takes key=value pairs, .* percent-encoded/],
+      [
+        'OTEL_PROPAGATORS',
+        'b3,tracecontext',
+        /"b3,tracecontext" is ignored: it takes a list of tracecontext/,
+      ],
+      ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'http://x', /_TRACES_ENDPOINT is ignored: .*_OTLP_ENDPOINT\?/],
       ['TRICORD_RING_BITES', '1', /there is no such variable. Did you mean TRICORD_RING_BYTES\?/],
     ];
     for (const [name, value, message] of wrong) {

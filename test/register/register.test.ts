@@ -219,6 +219,26 @@ describe('the agent', () => {
     assert.match(misled.stderr, /^tricord: the start failed: The endpoint "nonsense" .*\n$/);
   });
 
+  it('says on one line of stderr which variable is ignored', async () => {
+    const { stdout, stderr } = await observed('console.log("runs on")', {
+      env: { TRICORD_RING_BYTE: '65536' },
+    });
+    assert.equal(stdout, 'runs on\n');
+    assert.match(stderr, /^tricord: TRICORD_RING_BYTE is ignored.*TRICORD_RING_BYTES\?\n$/);
+  });
+
+  it('leaves what another SDK has registered with it, and says so', async () => {
+    const script = `const { trace } = require('@opentelemetry/api');
+      trace.setGlobalTracerProvider({ getTracer: () => ({ startSpan: () => console.log('theirs') }) });
+      require(${JSON.stringify(registerFile)});
+      trace.getTracer('t').startSpan('s')`;
+    const { stdout, stderr } = await observed(script, { flags: [] });
+    assert.equal(stdout, 'theirs\n');
+    assert.equal(stderr, 'tricord: another OpenTelemetry SDK was registered first; it keeps traces.\n');
+    assert.ok(arrived().metrics.size > 0);
+    assert.deepEqual(arrived().spans, []);
+  });
+
   it('installs the instrumentations that are asked for', async () => {
     const path = join(root, 'test/register/apps/express.cjs');
     const { stdout } = await observed(path, { env: { TRICORD_INSTRUMENTATIONS: '-pino, -http-client' } });
