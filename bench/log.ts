@@ -4,7 +4,9 @@ import { Collector } from './collector.ts';
 import { addedRatio, type Contestant, requireDelivered, type Scenario } from './scenario.ts';
 import { figuresOf, type WorkloadOptions } from './workload.ts';
 
-const load = { warmUp: 20_000, lines: 50_000, perSecond: 10_000 };
+/** The default queue of a BatchLogRecordProcessor: with smaller bursts than this nobody drops. */
+const BURST = 2048;
+const load = { warmUp: 16 * BURST, lines: 64 * BURST, burst: BURST };
 
 type Setup = Pick<LogSettings, 'agent' | 'transport'> & Pick<WorkloadOptions, 'execArgv'>;
 
@@ -15,9 +17,6 @@ function contestant(name: string, { execArgv = [], ...setup }: Setup): Contestan
         ...collector.environment,
         OTEL_METRICS_EXPORTER: 'none',
         OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'grpc',
-        // The default of 2048 would drop at this rate whenever the machine looks elsewhere for a moment.
-        OTEL_BLRP_MAX_QUEUE_SIZE: '16384',
-        OTEL_BLRP_SCHEDULE_DELAY: '1000',
       };
       const settings: LogSettings = { ...load, ...setup };
       const figures = await figuresOf({ entry: 'children/log-writer.ts', settings, env, execArgv });

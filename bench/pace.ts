@@ -1,4 +1,4 @@
-// How fast a workload works: at a fixed rate, or as fast as it can with the event loop turning in between.
+// How fast a workload works: in bursts that are delivered before the next one, at a fixed rate, or as fast as it goes.
 import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises';
 
 const TICK_MS = 20;
@@ -6,12 +6,24 @@ const SLICE = 5000;
 
 type Operation = (number: number) => void;
 
-/** Calls `operation` `count` times: `perSecond` of them, in small bursts as requests would come, or as fast as it goes. */
-export function pace(count: number, perSecond: number | undefined, operation: Operation): Promise<void> {
-  return perSecond === undefined ? atOnce(count, operation) : atRate(count, perSecond, operation);
+/**
+ * Bursts, each delivered before the next one begins: as fast as it goes, and yet nothing is ever dropped.
+ * @param burst operations in one burst; what every contestant can hold
+ */
+export async function inBursts(
+  count: number,
+  burst: number,
+  operation: Operation,
+  flush: () => Promise<void>,
+): Promise<void> {
+  for (let done = 0; done < count; ) {
+    for (const end = Math.min(count, done + burst); done < end; ) operation(done++);
+    await flush();
+  }
 }
 
-async function atRate(count: number, perSecond: number, operation: Operation): Promise<void> {
+/** Calls `operation` `count` times, `perSecond` of them, a few at a time. */
+export async function atRate(count: number, perSecond: number, operation: Operation): Promise<void> {
   const since = performance.now();
   for (let done = 0; done < count; ) {
     const due = Math.min(count, Math.floor(((performance.now() - since) / 1000) * perSecond));
@@ -20,7 +32,7 @@ async function atRate(count: number, perSecond: number, operation: Operation): P
   }
 }
 
-/** In slices between which timers and sockets are served. */
+/** Calls `operation` `count` times without a pause, but for turns of the event loop that serve timers and sockets. */
 export async function atOnce(count: number, operation: Operation): Promise<void> {
   for (let done = 0; done < count; ) {
     for (const end = Math.min(count, done + SLICE); done < end; ) operation(done++);

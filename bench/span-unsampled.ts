@@ -8,7 +8,7 @@ export const scenario: Scenario = {
   name: 'span-unsampled',
   about:
     'The same span, not sampled (`parentbased_always_off`): the application calls the API all the same, and nothing may ' +
-    'arrive. As fast as it goes.',
+    'arrive.',
   contestants: [
     spanContestant('none', 'always_off'),
     spanContestant('tricord', 'always_off'),

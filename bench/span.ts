@@ -8,7 +8,7 @@ export const scenario: Scenario = {
   name: 'span',
   about:
     'One span with nine attributes and one event, recorded, exported and durable in the collector. OpenTelemetry: NodeSDK, ' +
-    'BatchSpanProcessor, OTLP/gRPC. 10,000 spans per second, which all of them can deliver.',
+    'BatchSpanProcessor with its defaults, OTLP/gRPC. Bursts of 2,048 spans, each delivered before the next one.',
   contestants: [
     spanContestant('none', 'always_on'),
     spanContestant('tricord', 'always_on'),

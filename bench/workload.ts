@@ -19,6 +19,12 @@ type Message = readonly [kind: string, body: unknown];
 
 const ENDS_WITHIN_MS = 120_000;
 
+/** The line that names the error, or the last one. */
+function errorIn(output: string): string {
+  const lines = output.trim().split('\n');
+  return (lines.find(line => /Error\b.*:/.test(line)) ?? lines.at(-1)!).trim();
+}
+
 /** The environment of this process without what would configure an agent. */
 export function plainEnvironment(): Record<string, string> {
   const foreign = /^(OTEL_|TRICORD_|DD_|NODE_OPTIONS$|npm_)/;
@@ -62,7 +68,7 @@ export class Workload {
       const at = this.#heard.findIndex(message => message[0] === kind);
       if (at >= 0) return this.#heard.splice(at, 1)[0]![1] as T;
       if (this.#ended !== undefined)
-        throw new Error(`${this.#entry} ended (${this.#ended}) without "${kind}": ${this.#errors.trim()}`);
+        throw new Error(`${this.#entry} ended (${this.#ended}) without "${kind}": ${errorIn(this.#errors)}`);
       await new Promise<void>(resolve => this.#waiting.push(resolve));
     }
   }
@@ -76,7 +82,7 @@ export class Workload {
   async ended(): Promise<void> {
     while (this.#ended === undefined) await new Promise<void>(resolve => this.#waiting.push(resolve));
     if (this.#ended !== 'exit code 0')
-      throw new Error(`${this.#entry} ended (${this.#ended}): ${this.#errors.trim()}`);
+      throw new Error(`${this.#entry} ended (${this.#ended}): ${errorIn(this.#errors)}`);
   }
 
   /** Ends it at once, if it still runs. */

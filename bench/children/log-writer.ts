@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { trace } from '@opentelemetry/api';
 import type { Logger, pino as Pino } from 'pino';
 import { type AgentName, startAgent } from '../agents/agent.ts';
-import { pace } from '../pace.ts';
+import { inBursts } from '../pace.ts';
 import { report, settings } from '../parent.ts';
 import { perOperation, UsageMeter } from '../usage.ts';
 
@@ -14,10 +14,10 @@ export interface LogSettings {
   readonly transport?: string;
   readonly warmUp: number;
   readonly lines: number;
-  readonly perSecond: number;
+  readonly burst: number;
 }
 
-const { agent: name, transport, warmUp, lines, perSecond } = settings<LogSettings>();
+const { agent: name, transport, warmUp, lines, burst } = settings<LogSettings>();
 const agent = await startAgent(name);
 // Loaded as CommonJS applications load it, which is what instrumentations of modules see without a loader.
 const { pino } = createRequire(import.meta.url)('pino') as { pino: typeof Pino };
@@ -43,11 +43,9 @@ function writeLine(number: number): void {
 }
 
 await trace.getTracer('bench').startActiveSpan('bench', async span => {
-  await pace(warmUp, perSecond, writeLine);
-  await agent.flush();
+  await inBursts(warmUp, burst, writeLine, agent.flush);
   const meter = new UsageMeter();
-  await pace(lines, perSecond, writeLine);
-  await agent.flush();
+  await inBursts(lines, burst, writeLine, agent.flush);
   const usage = await meter.stop();
   span.end();
   await close();

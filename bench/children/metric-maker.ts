@@ -1,7 +1,7 @@
 // Workload: a counter or a histogram of the OpenTelemetry API, with two attributes, under a sampled span.
 import { metrics, trace } from '@opentelemetry/api';
 import { type AgentName, startAgent } from '../agents/agent.ts';
-import { pace } from '../pace.ts';
+import { atOnce } from '../pace.ts';
 import { report, settings } from '../parent.ts';
 import { perOperation, UsageMeter } from '../usage.ts';
 import { measurement, SERIES_MASK, series } from './series.ts';
@@ -37,10 +37,10 @@ function recording(): (number: number) => void {
 const operation = instrument === 'counter' ? counting() : recording();
 
 await trace.getTracer('bench').startActiveSpan('bench', async span => {
-  await pace(warmUp, undefined, operation);
+  await atOnce(warmUp, operation);
   await agent.flush();
   const meter = new UsageMeter();
-  await pace(operations, undefined, operation);
+  await atOnce(operations, operation);
   await agent.flush();
   const usage = await meter.stop();
   span.end();

@@ -1,6 +1,6 @@
 // Workload: the same counter or histogram of prom-client, read once at the end as a scrape would.
 import { Counter, Histogram, register } from 'prom-client';
-import { pace } from '../pace.ts';
+import { atOnce } from '../pace.ts';
 import { report, say, settings } from '../parent.ts';
 import { perOperation, UsageMeter } from '../usage.ts';
 import type { MetricSettings } from './metric-maker.ts';
@@ -32,10 +32,10 @@ function recording(): (number: number) => void {
 
 const operation = instrument === 'counter' ? counting() : recording();
 
-await pace(warmUp, undefined, operation);
+await atOnce(warmUp, operation);
 await register.metrics();
 const meter = new UsageMeter();
-await pace(operations, undefined, operation);
+await atOnce(operations, operation);
 const exposition = await register.metrics();
 const usage = await meter.stop();
 say('exposition', exposition);

@@ -1,7 +1,7 @@
 // Workload: spans as an HTTP instrumentation makes them, recorded or not.
 import { type Span, SpanKind, trace } from '@opentelemetry/api';
 import { type AgentName, startAgent } from '../agents/agent.ts';
-import { pace } from '../pace.ts';
+import { inBursts } from '../pace.ts';
 import { report, settings } from '../parent.ts';
 import { perOperation, UsageMeter } from '../usage.ts';
 
@@ -9,11 +9,10 @@ export interface SpanSettings {
   readonly agent: AgentName;
   readonly warmUp: number;
   readonly spans: number;
-  /** As fast as it goes when it is missing. */
-  readonly perSecond?: number;
+  readonly burst: number;
 }
 
-const { agent: name, warmUp, spans, perSecond } = settings<SpanSettings>();
+const { agent: name, warmUp, spans, burst } = settings<SpanSettings>();
 const agent = await startAgent(name);
 const tracer = trace.getTracer('bench', '1.0.0');
 const skus = ['brass-compass', 'field-notebook', 'sea-chart', 'antique-globe'];
@@ -39,11 +38,9 @@ function makeSpan(number: number): void {
   span.end();
 }
 
-await pace(warmUp, perSecond, makeSpan);
-await agent.flush();
+await inBursts(warmUp, burst, makeSpan, agent.flush);
 const meter = new UsageMeter();
-await pace(spans, perSecond, makeSpan);
-await agent.flush();
+await inBursts(spans, burst, makeSpan, agent.flush);
 const usage = await meter.stop();
 await agent.shutdown();
 report(perOperation(usage, spans));
