@@ -13,7 +13,7 @@ import {
   listValue,
   VARCHAR,
 } from '@duckdb/node-api';
-import { LimitError } from './store.ts';
+import { LimitError, StoreClosedError } from './store.ts';
 
 export interface DatabaseOptions {
   readonly directory: string;
@@ -182,7 +182,7 @@ export class Database {
     while (!this.#closed && this.#idle.length === 0 && this.#open >= CONNECTIONS_MAX) {
       await new Promise<void>(resolve => this.#waiting.push(resolve));
     }
-    if (this.#closed) throw new Error('the store is closed');
+    if (this.#closed) throw new StoreClosedError();
     const connection = this.#idle.pop() ?? (await this.#connectOneMore());
     try {
       return await use(connection);

@@ -226,6 +226,14 @@ export class MatcherError extends Error {
   }
 }
 
+/** The store was closed: the collector stops. */
+export class StoreClosedError extends Error {
+  constructor() {
+    super('the store is closed');
+    this.name = 'StoreClosedError';
+  }
+}
+
 /** A selection would have exceeded a limit; the message names the limit. */
 export class LimitError extends Error {
   constructor(message: string) {

@@ -47,4 +47,13 @@ describe('all query routes together', () => {
     assert.match(await get(all, '/loki/api/v1/labels', {}), /^200 /);
     assert.match(await get(all, '/tempo/api/traces/zz', {}), /^400 /);
   });
+
+  it('tell that the collector stops when the store is closed', async t => {
+    const { exporter } = await openStore(t, await temporaryDirectory(t));
+    const all = await queryRoutes(exporter.store);
+    await exporter.store.close();
+    assert.match(await get(all, '/loki/api/v1/labels', {}), /^503 the collector is stopping/);
+    assert.match(await get(all, '/prometheus/api/v1/query', { query: 'up' }), /^503 /);
+    assert.match(await get(all, '/tempo/api/search', {}), /^503 /);
+  });
 });
