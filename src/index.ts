@@ -66,7 +66,7 @@ export function start(given: Partial<Options> = {}): Tricord | undefined {
 
 /** What whoever runs the application should know, on one line of stderr. */
 function tell(line: string): void {
-  process.stderr.write(`tricord: ${line}\n`);
+  process.stderr.write(`tricord: ${line.replace(/\s*\n\s*/g, ' | ')}\n`);
 }
 
 class Agent implements Tricord {
@@ -182,6 +182,7 @@ function createTransport(options: Readonly<Options>): Transport {
     ringBytes: options.ringBytes,
     tracesLingerMs: options.tracesLinger,
     logsLingerMs: options.logsLinger,
+    warn: tell,
   });
 }
 

@@ -24,6 +24,8 @@ export interface TransportOptions extends EndpointOptions {
   /** Milliseconds that an ended span, and a log record, may wait for others. Metrics do not wait. */
   readonly tracesLingerMs: number;
   readonly logsLingerMs: number;
+  /** Told the first time that a transport thread dies: nothing is sent while there is none. */
+  readonly warn?: (line: string) => void;
 }
 
 /** Items of one signal since the start. `accepted = delivered + rejected + lost + pending`. */
@@ -298,6 +300,7 @@ export class Transport {
     if (this.#shutdown !== undefined) return;
     this.#deaths++;
     this.#lastFailure = `the transport thread died: ${reason}`;
+    if (this.#deaths === 1) this.#options.warn?.(this.#lastFailure);
     this.#instanceId = randomBytes(INSTANCE_ID_BYTES);
     setTimeout(() => this.#start(), this.#restart.nextMs()).unref();
   }

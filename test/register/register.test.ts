@@ -227,6 +227,16 @@ describe('the agent', () => {
     assert.match(stderr, /^tricord: TRICORD_RING_BYTE is ignored.*TRICORD_RING_BYTES\?\n$/);
   });
 
+  it('says on one line of stderr when it is not allowed a thread', async () => {
+    const flags = ['--permission', '--allow-fs-read=*', '--no-warnings', ...withAgent];
+    const { code, stdout, stderr } = await observed('console.log("runs on")', { flags });
+    assert.deepEqual([code, stdout], [0, 'runs on\n']);
+    assert.match(
+      stderr,
+      /^tricord: the transport thread died: .*Access to this API has been restricted.*\n$/,
+    );
+  });
+
   it('leaves what another SDK has registered with it, and says so', async () => {
     const script = `const { trace } = require('@opentelemetry/api');
       trace.setGlobalTracerProvider({ getTracer: () => ({ startSpan: () => console.log('theirs') }) });

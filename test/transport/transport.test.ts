@@ -149,10 +149,13 @@ describe('a transport thread that dies', () => {
   });
 
   it('never throws into the application, not even when it cannot start', async () => {
+    const warnings: string[] = [];
     const unusable = { tracesLingerMs: (() => {}) as unknown as number };
-    const transport = new Transport(transportOptions('http://127.0.0.1:1', unusable));
+    const warn = (line: string): void => void warnings.push(line);
+    const transport = new Transport(transportOptions('http://127.0.0.1:1', { ...unusable, warn }));
     assert.ok(put(transport.sink, 1));
     assert.equal(transport.stats().deaths, 1);
+    assert.deepEqual(warnings, [transport.stats().lastFailure]);
     assert.match(transport.stats().lastFailure ?? '', /DataCloneError/);
     assert.equal(await transport.flush(100), false);
     assert.equal(transport.flushSync(100), false);
