@@ -1,4 +1,4 @@
-// What is dropped and what is merged: by age of arrival, by bytes in whole hours, small files into larger ones.
+// What is dropped and what is merged: by age of arrival, by bytes, small files into larger ones.
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { describe, it } from 'node:test';
@@ -45,19 +45,21 @@ describe('retention', () => {
     assert.equal(expired([old], { ageMs: 1000, bytes: 1000 }, now).size, 0);
   });
 
-  it('drops whole hours of all signals, the oldest first, until the rest fits', () => {
-    const hours = [1, 2, 3].flatMap(hour => [
-      file({ partition: hour, table: 'spans' }),
-      file({ partition: hour, table: 'logs' }),
+  it('drops the oldest hours first, and of an hour what arrived first, until the rest fits', () => {
+    const hours = [1, 2].flatMap(hour => [
+      file({ name: `${hour} scopes`, partition: hour, table: 'scopes', arrived: 0 }),
+      file({ name: `${hour} late spans`, partition: hour, table: 'spans', arrived: 2 }),
+      file({ name: `${hour} logs`, partition: hour === 1 ? -1 : hour, table: 'logs', arrived: 1 }),
     ]);
-    const dropped = (bytes: number): number[] => [
-      ...new Set([...expired(hours, { ageMs: Infinity, bytes }, now)].map(({ partition }) => partition)),
-    ];
+    const order = ['1 logs', '1 late spans', '1 scopes', '2 logs', '2 late spans', '2 scopes'];
+    const dropped = (bytes: number): string[] =>
+      [...expired(hours, { ageMs: Infinity, bytes }, now)].map(({ name }) => name);
     assert.deepEqual(dropped(600), []);
-    assert.deepEqual(dropped(599), [1]);
-    assert.deepEqual(dropped(400), [1]);
-    assert.deepEqual(dropped(399), [1, 2]);
-    assert.deepEqual(dropped(0), [1, 2, 3]);
+    assert.deepEqual(dropped(599), order.slice(0, 1));
+    assert.deepEqual(dropped(500), order.slice(0, 1));
+    assert.deepEqual(dropped(499), order.slice(0, 2));
+    assert.deepEqual(dropped(300), order.slice(0, 3));
+    assert.deepEqual(dropped(0), order);
   });
 
   it('removes rows and files of a live store, and counts them', async t => {
