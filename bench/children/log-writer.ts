@@ -1,6 +1,7 @@
 // Workload: pino lines with three fields under a sampled span, written to standard output: the null device.
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
+import { setTimeout as delay } from 'node:timers/promises';
 import { trace } from '@opentelemetry/api';
 import type { Logger, pino as Pino } from 'pino';
 import { type AgentName, startAgent } from '../agents/agent.ts';
@@ -17,25 +18,37 @@ export interface LogSettings {
   readonly burst: number;
 }
 
+const TRANSPORT_LOADS_MS = 3000;
+const TRANSPORT_SETTLES_MS = 200;
+
 const { agent: name, transport, warmUp, lines, burst } = settings<LogSettings>();
 const agent = await startAgent(name);
 // Loaded as CommonJS applications load it, which is what instrumentations of modules see without a loader.
 const { pino } = createRequire(import.meta.url)('pino') as { pino: typeof Pino };
 
-/** The logger, and how to have its lines delivered. */
-function openLogger(): { logger: Logger; close(): Promise<unknown> } {
-  if (transport === undefined) return { logger: pino(), close: async () => {} };
-  const targets = [{ target: 'pino/file' }, { target: transport, options: { resourceAttributes: {} } }];
-  const stream = pino.transport({ targets });
-  const close = (): Promise<unknown> => {
-    const closed = once(stream, 'close');
-    stream.end();
-    return closed;
-  };
-  return { logger: pino(stream), close };
+interface OpenLogger {
+  readonly logger: Logger;
+  readonly flush: () => Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
-const { logger, close } = openLogger();
+async function openLogger(): Promise<OpenLogger> {
+  if (transport === undefined) return { logger: pino(), flush: agent.flush, close: agent.shutdown };
+  const stream = pino.transport({ targets: [{ target: 'pino/file' }, { target: transport }] });
+  await delay(TRANSPORT_LOADS_MS);
+  // Nothing but time tells when a transport is ready or has delivered: what it sends late is dropped, and the run is void.
+  const flush = (): Promise<void> => delay(TRANSPORT_SETTLES_MS);
+  const close = async (): Promise<void> => {
+    // Its thread does not keep the process alive.
+    const alive = setInterval(() => {}, 1000);
+    stream.end();
+    await once(stream, 'close');
+    clearInterval(alive);
+  };
+  return { logger: pino(stream), flush, close };
+}
+
+const { logger, flush, close } = await openLogger();
 const skus = ['brass-compass', 'field-notebook', 'sea-chart', 'antique-globe'];
 
 function writeLine(number: number): void {
@@ -43,12 +56,11 @@ function writeLine(number: number): void {
 }
 
 await trace.getTracer('bench').startActiveSpan('bench', async span => {
-  await inBursts(warmUp, burst, writeLine, agent.flush);
+  await inBursts(warmUp, burst, writeLine, flush);
   const meter = new UsageMeter();
-  await inBursts(lines, burst, writeLine, agent.flush);
+  await inBursts(lines, burst, writeLine, flush);
   const usage = await meter.stop();
   span.end();
   await close();
-  await agent.shutdown();
   report(perOperation(usage, lines));
 });
