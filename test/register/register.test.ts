@@ -5,19 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import {
-  type DecodedLogRecord,
-  type DecodedMetric,
-  type DecodedSpan,
-  decodeLogs,
-  decodeMetrics,
-  decodeTraces,
-  Signal,
-} from 'tricord/otlp';
 import { attributesOf, hex } from '../decoded-records.ts';
 import { root } from '../source-tree.ts';
 import { TestCollector } from '../transport/test-collector.ts';
 import { type Run, type RunOptions, registerFile, run, withAgent, withNothing } from './application.ts';
+import { type Arrived, arrivedAt } from './arrived.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tricord-register-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -42,23 +34,7 @@ function observed(application: string, options: RunOptions = {}): Promise<Run> {
   });
 }
 
-interface Arrived {
-  readonly spans: readonly DecodedSpan[];
-  readonly records: readonly DecodedLogRecord[];
-  readonly metrics: ReadonlyMap<string, DecodedMetric>;
-}
-
-function arrived(): Arrived {
-  const spans: DecodedSpan[] = [];
-  const records: DecodedLogRecord[] = [];
-  const metrics = new Map<string, DecodedMetric>();
-  for (const { signal, payload } of collector.taken) {
-    if (signal === Signal.traces) decodeTraces(payload, { span: span => void spans.push(span) });
-    else if (signal === Signal.logs) decodeLogs(payload, { logRecord: record => void records.push(record) });
-    else decodeMetrics(payload, { metric: metric => void metrics.set(metric.name, metric) });
-  }
-  return { spans, records, metrics };
-}
+const arrived = (): Arrived => arrivedAt(collector);
 
 describe('an application under the agent', () => {
   const applications = [

@@ -1,0 +1,124 @@
+// Applications that fork, that block, that end in their own ways: all that ended before arrives, and nothing else changes.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, beforeEach, describe, it } from 'node:test';
+import { TestCollector } from '../transport/test-collector.ts';
+import { type Run, type RunOptions, registerFile, run } from './application.ts';
+import { arrivedAt } from './arrived.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'tricord-lifecycle-'));
+after(() => rmSync(folder, { recursive: true }));
+
+let collector: TestCollector;
+beforeEach(async () => {
+  collector = await TestCollector.start();
+});
+afterEach(() => collector.stop());
+
+const prelude = `
+  const { trace } = require('@opentelemetry/api');
+  const span = name => trace.getTracer('t').startSpan(name).end();
+`;
+
+/** Runs the script as a file, which can start itself again. */
+function observed(name: string, script: string, options: RunOptions = {}): Promise<Run> {
+  const path = join(folder, `${name}.cjs`);
+  const here = `require('module').createRequire(${JSON.stringify(registerFile)})`;
+  writeFileSync(path, `(require => {${prelude}${script}\n})(${here})`);
+  return run(path, { ...options, env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, ...options.env } });
+}
+
+const names = (): string[] =>
+  arrivedAt(collector)
+    .spans.map(({ name }) => name)
+    .sort();
+
+describe('an application', () => {
+  it('is observed in its cluster workers and in the processes that it forks, each by itself', async () => {
+    const { code, stdout, stderr } = await observed(
+      'cluster',
+      `const cluster = require('cluster');
+       const { fork } = require('child_process');
+       if (process.argv[2] === 'forked') span('forked');
+       else if (cluster.isWorker) {
+         span('worker');
+         process.disconnect();
+       } else {
+         span('primary');
+         cluster.fork();
+         cluster.fork();
+         fork(__filename, ['forked']).on('exit', code => console.log('forked', code));
+       }`,
+    );
+    assert.deepEqual([code, stdout, stderr], [0, 'forked 0\n', '']);
+    assert.deepEqual(names(), ['forked', 'primary', 'worker', 'worker']);
+    assert.equal(collector.calls.length, 4);
+  });
+
+  it('is observed when the flag comes by NODE_OPTIONS', async () => {
+    const env = { NODE_OPTIONS: `--require ${JSON.stringify(registerFile)}` };
+    const { code, stderr } = await observed('options', "span('asked for')", { flags: [], env });
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.deepEqual(names(), ['asked for']);
+  });
+
+  it('may end as soon as it has started', async () => {
+    const { code } = await observed('brief', "span('brief'); process.exit(3)");
+    assert.equal(code, 3);
+    assert.deepEqual(names(), ['brief']);
+  });
+
+  it('delivers while it never lets go of the processor', async () => {
+    const mark = join(folder, 'delivered');
+    collector.once('batch', () => writeFileSync(mark, ''));
+    const { stdout } = await observed(
+      'busy',
+      `span('under way');
+       const until = Date.now() + 20_000;
+       while (!require('fs').existsSync(${JSON.stringify(mark)}) && Date.now() < until);
+       console.log(Date.now() < until)`,
+    );
+    assert.equal(stdout, 'true\n');
+  });
+
+  it('handles its own exceptions', async () => {
+    const { code, stdout, stderr } = await observed(
+      'handler',
+      `process.on('uncaughtException', error => { console.log(error.message); process.exit(9) });
+       span('before');
+       setTimeout(() => { throw new Error('mine') })`,
+    );
+    assert.deepEqual([code, stdout, stderr], [9, 'mine\n', '']);
+    assert.deepEqual(names(), ['before']);
+  });
+
+  it('closes its server at SIGTERM, and what it does then arrives too', async () => {
+    const { code, signal, stdout } = await observed(
+      'graceful',
+      `const server = require('http').createServer().listen(0, () => process.kill(process.pid, 'SIGTERM'));
+       process.on('SIGTERM', () => server.close(() => { span('closed'); console.log('closed') }))`,
+    );
+    assert.deepEqual([code, signal, stdout], [0, null, 'closed\n']);
+    assert.deepEqual(names(), ['closed']);
+  });
+
+  it('may change its directory, and log and set far more than fits', async () => {
+    const { code, stderr } = await observed(
+      'excess',
+      `process.chdir('/');
+       const log = require('pino')(require('pino').destination('/dev/null'));
+       trace.getTracer('t').startActiveSpan('excess', active => {
+         log.info({ text: 'x'.repeat(1e7) }, 'much');
+         for (let i = 0; i < 10_000; i++) active.setAttribute('key' + i, i);
+         active.setAttribute('key0', 'y'.repeat(1e7));
+         active.end();
+       })`,
+    );
+    assert.deepEqual([code, stderr], [0, '']);
+    const { spans, records } = arrivedAt(collector);
+    assert.deepEqual([spans[0]!.attributes.length, spans[0]!.droppedAttributesCount], [128, 9872]);
+    assert.equal(records.length, 1);
+  });
+});
