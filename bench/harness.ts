@@ -2,7 +2,7 @@
 import type { Contestant, Figures, Ratio, Scenario, Target } from './scenario.ts';
 import { median } from './statistics.ts';
 
-export interface Void {
+interface Void {
   readonly round: number;
   readonly contestant: string;
   readonly reason: string;
@@ -11,6 +11,7 @@ export interface Void {
 export interface RatioResult {
   readonly name: string;
   readonly target: Target;
+  readonly unit?: string | undefined;
   /** The median over the rounds that count; undefined when none does. */
   readonly value: number | undefined;
   readonly met: boolean;
@@ -74,10 +75,11 @@ function mediansOf(scenario: Scenario, rounds: readonly Round[]): Record<string,
   return medians;
 }
 
-function ratioOver({ name, needs, of, target }: Ratio, rounds: readonly Round[]): RatioResult {
+function ratioOver({ name, needs, of, target, unit }: Ratio, rounds: readonly Round[]): RatioResult {
   const values = rounds.filter(round => needs.every(contestant => round[contestant])).map(of);
   const value = values.length === 0 ? undefined : median(values);
-  return { name, target, value, met: value !== undefined && isMet(value, target), rounds: values };
+  const met = value !== undefined && isMet(value, target);
+  return { name, target, unit, value, met, rounds: values };
 }
 
 const isMet = (value: number, target: Target): boolean =>

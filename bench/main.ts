@@ -1,16 +1,22 @@
-// The command line of the suite: `npm run --silent bench -- NAME [--rounds N]`, or `all` to write the page.
+// The command line of the suite: `npm run --silent bench -- NAME [options]`, or `all` to write the page.
 import { parseArgs } from 'node:util';
 import { writePage } from './benchmarks-page.ts';
+import { MINUTES_MAX, minutes } from './duration.ts';
 import { type Result, run } from './harness.ts';
 import { build, install } from './preparation.ts';
 import { jsonLine, tables } from './report.ts';
+import { narrowed } from './scenario.ts';
 import { scenarios } from './scenarios.ts';
 
-const usage = `npm run --silent bench -- NAME [--rounds N]
+const usage = `npm run --silent bench -- NAME [options]
 
   NAME        ${Object.keys(scenarios).join(', ')};
               or all, which also writes docs/benchmarks.md
   --rounds N  how often each contestant runs (3); the figures are medians
+
+BENCH_PROFILE=FOLDER has every workload leave its CPU profiles there.
+  --only TEXT runs the contestants whose name contains the text, such as express
+  --minutes N how long memory watches each contestant (0.5); from 5 on it judges whether memory grows
 `;
 
 const ROUNDS_MAX = 99;
@@ -25,32 +31,39 @@ interface Command {
   readonly names: readonly string[];
   readonly all: boolean;
   readonly rounds: number;
+  readonly only: string;
 }
 
 function readCommand(): Command {
   try {
-    const options = { rounds: { type: 'string', default: '3' } } as const;
+    const options = {
+      rounds: { type: 'string', default: '3' },
+      only: { type: 'string', default: '' },
+      minutes: { type: 'string' },
+    } as const;
     const { values, positionals } = parseArgs({ options, allowPositionals: true });
     const rounds = Number(values.rounds);
     if (!Number.isInteger(rounds) || rounds < 1 || rounds > ROUNDS_MAX)
       fail(`--rounds is "${values.rounds}"; it takes 1 to ${ROUNDS_MAX}.`);
+    if (Number.isNaN(minutes(0))) fail(`--minutes is "${values.minutes}"; it takes up to ${MINUTES_MAX}.`);
+    const { only } = values;
     const [name, ...rest] = positionals;
     if (name === undefined || rest.length > 0) fail('One NAME is needed.');
-    if (name === 'all') return { names: Object.keys(scenarios), all: true, rounds };
+    if (name === 'all') return { names: Object.keys(scenarios), all: only === '', rounds, only };
     if (!Object.hasOwn(scenarios, name)) fail(`There is no scenario "${name}".`);
-    return { names: [name], all: false, rounds };
+    return { names: [name], all: false, rounds, only };
   } catch (error) {
     fail((error as Error).message);
   }
 }
 
-const { names, all, rounds } = readCommand();
+const { names, all, rounds, only } = readCommand();
 install();
 build();
 const results: Result[] = [];
 for (const name of names) {
   const { scenario } = await scenarios[name]!();
-  const result = await run(scenario, rounds, tell);
+  const result = await run(narrowed(scenario, only), rounds, tell);
   results.push(result);
   process.stdout.write(`${name}\n\n${tables(result)}\n\n${jsonLine(result)}\n`);
 }

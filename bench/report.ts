@@ -20,13 +20,16 @@ const number = (value: number | undefined, digits: number): string =>
     : value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
 /** Ratios below one read better as "1/12", larger ones as "12 ×". */
-export function fraction(value: number | undefined): string {
+function fraction(value: number | undefined): string {
   if (value === undefined || !Number.isFinite(value)) return '–';
   return value > 0 && value < 1 ? `1/${number(1 / value, 1)}` : `${number(value, 2)} ×`;
 }
 
-const bar = (target: Target): string =>
-  'atMost' in target ? `≤ ${fraction(target.atMost)}` : `≥ ${fraction(target.atLeast)}`;
+const quantity = (value: number | undefined, unit: string | undefined): string =>
+  unit === undefined ? fraction(value) : `${number(value, 1)} ${unit}`.trim();
+
+const bar = (target: Target, unit: string | undefined): string =>
+  'atMost' in target ? `≤ ${quantity(target.atMost, unit)}` : `≥ ${quantity(target.atLeast, unit)}`;
 
 const verdict = ({ value, met }: RatioResult): string =>
   value === undefined ? 'void' : met ? 'met' : 'missed';
@@ -45,9 +48,9 @@ export function tables({ scenario, medians, ratios, voids, rounds }: Result): st
     ['ratio', 'median', 'rounds', 'target', ''],
     ratios.map(result => [
       result.name,
-      fraction(result.value),
-      result.rounds.map(fraction).join(', '),
-      bar(result.target),
+      quantity(result.value, result.unit),
+      result.rounds.map(value => quantity(value, result.unit)).join(', '),
+      bar(result.target, result.unit),
       verdict(result),
     ]),
   );

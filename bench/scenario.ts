@@ -25,6 +25,8 @@ export interface Ratio {
   readonly needs: readonly string[];
   of(round: Readonly<Record<string, Figures>>): number;
   readonly target: Target;
+  /** For a bar that is no quotient: what it counts. */
+  readonly unit?: string;
 }
 
 /** The bar that a ratio is held against. */
@@ -67,6 +69,14 @@ export function addedRatio(
     return added(ours) / added(theirs);
   };
   return { name, needs: [bare, ours, theirs], of, target };
+}
+
+/** The contestants whose name contains `text`, and the ratios between them. */
+export function narrowed(scenario: Scenario, text: string): Scenario {
+  const contestants = scenario.contestants.filter(({ name }) => name.includes(text));
+  const names = new Set(contestants.map(({ name }) => name));
+  const ratios = scenario.ratios.filter(({ needs }) => needs.every(name => names.has(name)));
+  return { ...scenario, contestants, ratios };
 }
 
 /** @throws VoidRun unless everything that was made has arrived, once */

@@ -7,4 +7,10 @@ export const scenarios: Readonly<Record<string, () => Promise<{ readonly scenari
   counter: () => import('./counter.ts'),
   histogram: () => import('./histogram.ts'),
   log: () => import('./log.ts'),
+  http: () => import('./http.ts'),
+  startup: () => import('./startup.ts'),
+  memory: () => import('./memory.ts'),
+  ring: () => import('./ring.ts'),
+  stream: () => import('./stream.ts'),
+  'event-loop': () => import('./event-loop.ts'),
 };

@@ -12,12 +12,14 @@ export interface WorkloadOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Options of the runtime, such as `--require`. */
   readonly execArgv?: readonly string[];
+  /** It is killed when it runs longer. */
+  readonly endsWithinMs?: number;
 }
 
 /** What a workload says: `[kind, body]`. */
 type Message = readonly [kind: string, body: unknown];
 
-const ENDS_WITHIN_MS = 120_000;
+export const ENDS_WITHIN_MS = 120_000;
 
 /** The line that names the error, or the last one. */
 function errorIn(output: string): string {
@@ -26,10 +28,16 @@ function errorIn(output: string): string {
 }
 
 /** The environment of this process without what would configure an agent. */
-export function plainEnvironment(): Record<string, string> {
+function plainEnvironment(): Record<string, string> {
   const foreign = /^(OTEL_|TRICORD_|DD_|NODE_OPTIONS$|npm_)/;
   const kept = Object.entries(process.env).filter(([name]) => !foreign.test(name));
   return Object.fromEntries(kept) as Record<string, string>;
+}
+
+/** With a folder in `BENCH_PROFILE`, every workload leaves CPU profiles there: a figure of such a run is no figure. */
+function profileFlags(): string[] {
+  const folder = process.env.BENCH_PROFILE;
+  return folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(folder)}`];
 }
 
 export class Workload {
@@ -41,12 +49,13 @@ export class Workload {
   #errors = '';
   #ended: string | undefined;
 
-  constructor({ entry, settings = {}, env = {}, execArgv = [] }: WorkloadOptions) {
+  constructor(options: WorkloadOptions) {
+    const { entry, settings = {}, env = {}, execArgv = [], endsWithinMs = ENDS_WITHIN_MS } = options;
     this.#entry = entry;
     this.process = fork(resolve(import.meta.dirname, entry), [JSON.stringify(settings)], {
       cwd: import.meta.dirname,
       env: { ...plainEnvironment(), ...env },
-      execArgv: ['--disable-warning=ExperimentalWarning', ...execArgv],
+      execArgv: ['--disable-warning=ExperimentalWarning', ...profileFlags(), ...execArgv],
       // Its standard output is the null device: what a logger writes there costs a system call and nothing else.
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
@@ -59,7 +68,7 @@ export class Workload {
     });
     this.process.on('error', error => this.#end(error.message));
     this.process.on('close', (code, signal) => this.#end(signal ?? `exit code ${code}`));
-    this.#timer = setTimeout(() => this.process.kill('SIGKILL'), ENDS_WITHIN_MS);
+    this.#timer = setTimeout(() => this.process.kill('SIGKILL'), endsWithinMs);
   }
 
   /** The body of the next message of this kind. @throws Error with its last words when the process ends before */
