@@ -6,7 +6,9 @@ import { figuresOf, type WorkloadOptions } from './workload.ts';
 
 /** The default queue of a BatchLogRecordProcessor: with smaller bursts than this nobody drops. */
 const BURST = 2048;
-const load = { warmUp: 16 * BURST, lines: 64 * BURST, burst: BURST };
+const flushed = { warmUp: 16 * BURST, lines: 64 * BURST, burst: BURST };
+/** Where nothing tells that a burst is delivered: smaller ones, and fewer, as each has to be waited for. */
+const awaited = { warmUp: 4 * BURST, lines: 32 * BURST, burst: BURST / 2 };
 
 type Setup = Pick<LogSettings, 'agent' | 'transport'> & Pick<WorkloadOptions, 'execArgv'>;
 
@@ -18,6 +20,7 @@ function contestant(name: string, { execArgv = [], ...setup }: Setup): Contestan
         OTEL_METRICS_EXPORTER: 'none',
         OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'grpc',
       };
+      const load = setup.transport === undefined ? flushed : awaited;
       const settings: LogSettings = { ...load, ...setup };
       const figures = await figuresOf({ entry: 'children/log-writer.ts', settings, env, execArgv });
       const arrived = await collector.received('log_records');

@@ -19,7 +19,7 @@ export interface LogSettings {
 }
 
 const TRANSPORT_LOADS_MS = 3000;
-const TRANSPORT_SETTLES_MS = 200;
+const TRANSPORT_SETTLES_MS = 250;
 
 const { agent: name, transport, warmUp, lines, burst } = settings<LogSettings>();
 const agent = await startAgent(name);
