@@ -1,11 +1,11 @@
 // The inventory: stock levels in an embedded SQL database, served over HTTP by Fastify.
 import { setTimeout as delay } from 'node:timers/promises';
-import Fastify from 'fastify';
+import Fastify, { LogController } from 'fastify';
 import { Counter } from 'prom-client';
 import { type Item, openStock } from './stock.ts';
 
 const port = Number(process.env.PORT ?? 8081);
-const app = Fastify({ logger: true, disableRequestLogging: true });
+const app = Fastify({ logger: true, logController: new LogController({ disableRequestLogging: true }) });
 const stock = openStock(process.env.DATABASE ?? ':memory:');
 const reservations = new Counter({
   name: 'inventory_reservations_total',
