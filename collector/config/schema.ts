@@ -1,6 +1,7 @@
 // The shape of a whole configuration file, and what zod finds wrong with it in words that name the place.
 import { z } from 'zod';
 import { logLevels } from '../log.ts';
+import { queueBounds } from '../queue/bounds.ts';
 import { suggestion } from '../suggestions.ts';
 import type { Problem } from './problem.ts';
 import { type ConfigNode, placeOf, plainValue } from './tree.ts';
@@ -17,6 +18,22 @@ const references = z
   .transform(value => value ?? []);
 const pipeline = section({ receivers: references, processors: references, exporters: references });
 
+const { segment_bytes_min: segmentMin, segment_bytes_max: segmentMax, segments_min: segments } = queueBounds;
+
+const queue = section({
+  max_size: bytes
+    .refine(size => size >= segments * segmentMin, `the least is ${segments * segmentMin} bytes`)
+    .optional(),
+  segment_size: bytes
+    .refine(size => size >= segmentMin && size <= segmentMax, `it takes ${segmentMin} to ${segmentMax} bytes`)
+    .optional(),
+  fsync: z.enum(['always', 'interval', 'never']).default('always'),
+  fsync_interval: duration.refine(time => time >= 1, 'the least is 1ms').optional(),
+}).refine(
+  ({ max_size = queueBounds.bytes_default, segment_size = 0 }) => segment_size * segments <= max_size,
+  { path: ['segment_size'], error: 'a segment is at most a quarter of max_size' },
+);
+
 /** `service`: what belongs to the process and to no single component. */
 const service = section({
   /** Where the queue lies, and the store unless it has a path of its own. */
@@ -27,12 +44,7 @@ const service = section({
     .record(z.string(), pipeline)
     .nullish()
     .transform(value => value ?? {}),
-  queue: section({
-    max_size: bytes.optional(),
-    segment_size: bytes.optional(),
-    fsync: z.enum(['always', 'interval', 'never']).default('always'),
-    fsync_interval: duration.optional(),
-  }).prefault({}),
+  queue: queue.prefault({}),
   telemetry: section({
     logs: section({ level: z.enum(logLevels).default('info') }).prefault({}),
   }).prefault({}),

@@ -7,7 +7,7 @@ export interface QueueOptions {
   readonly directory: string;
   /** Names of all readers: a segment is deleted when each of them is done with it. */
   readonly readers: readonly string[];
-  /** Bytes of one segment file; at most a quarter of `bytesMax`. Default 64 MiB. */
+  /** Bytes of one segment file; at most a quarter of `bytesMax`. Default 64 MiB, or that quarter. */
   readonly segmentBytes?: number | undefined;
   /** Bytes of all segments together; beyond it offers are refused. Default 4 GiB. */
   readonly bytesMax?: number | undefined;

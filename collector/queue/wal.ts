@@ -1,4 +1,5 @@
 // Opens the queue of a directory: options, lock, recovery, cursors.
+import { queueBounds, segmentBytesFor } from './bounds.ts';
 import { CursorFile } from './cursor.ts';
 import { Horizon, instancesFor } from './dedup.ts';
 import { nodeDisk } from './disk.ts';
@@ -10,8 +11,7 @@ import { recover, refuseForeign, type Warn } from './recovery.ts';
 const MIB = 1024 * 1024;
 
 const defaults = {
-  segmentBytes: 64 * MIB,
-  bytesMax: 4096 * MIB,
+  bytesMax: queueBounds.bytes_default,
   waitingBytesMax: 64 * MIB,
   hotBytesMax: 16 * MIB,
   fsync: 'always',
@@ -22,8 +22,6 @@ const defaults = {
 
 /** Stream instances whose last sequence is remembered. */
 const instancesMax = 65_536;
-const segmentBytesMin = 4096;
-const segmentBytesMax = 1024 * MIB;
 
 /**
  * Opens the queue of a directory, after a crash too: undamaged records are all there.
@@ -52,10 +50,12 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
 
 function settingsOf(options: QueueOptions): Settings {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  const settings = { ...defaults, ...given } as Settings;
+  const segments = { segmentBytes: segmentBytesFor(options.bytesMax ?? defaults.bytesMax) };
+  const settings = { ...defaults, ...segments, ...given } as Settings;
   const { segmentBytes, bytesMax, waitingBytesMax, hotBytesMax, fsyncIntervalMs } = settings;
-  checkBounds('segmentBytes', segmentBytes, segmentBytesMin, segmentBytesMax);
-  checkBounds('bytesMax', bytesMax, 4 * segmentBytes, Number.MAX_SAFE_INTEGER);
+  const { segment_bytes_min, segment_bytes_max, segments_min } = queueBounds;
+  checkBounds('segmentBytes', segmentBytes, segment_bytes_min, segment_bytes_max);
+  checkBounds('bytesMax', bytesMax, segments_min * segmentBytes, Number.MAX_SAFE_INTEGER);
   checkBounds('waitingBytesMax', waitingBytesMax, 1, Number.MAX_SAFE_INTEGER);
   checkBounds('hotBytesMax', hotBytesMax, 0, Number.MAX_SAFE_INTEGER);
   checkBounds('fsyncIntervalMs', fsyncIntervalMs, 1, 2 ** 31 - 1);

@@ -92,9 +92,9 @@ describe('configuration', () => {
   it('replaces references to the environment, typed when it is the whole plain value, and keeps $$ as $', async () => {
     const yaml = good.replace('grpc:', `grpc: { endpoint: "\${env:HOST:-localhost}:\${env:PORT}" }`);
     const service = `  queue:\n    max_size: \${env:SIZE}\n  data_dir: $$x\n`;
-    const config = await load([yaml + service], { environment: { PORT: '7', SIZE: '1024' } });
+    const config = await load([yaml + service], { environment: { PORT: '7', SIZE: '65536' } });
     assert.deepEqual(endpointOf(config), { host: 'localhost', port: 7 });
-    assert.equal(config.service.queue.max_size, 1024);
+    assert.equal(config.service.queue.max_size, 65_536);
     assert.equal(config.service.data_dir, '$x');
   });
 
@@ -112,6 +112,13 @@ describe('configuration', () => {
     const [problem] = await problems(`__proto__: { polluted: 1 }\n${good}`);
     assert.match(problem!, /^1:1: unknown key "__proto__"/);
     assert.equal(({} as { polluted?: number }).polluted, undefined);
+  });
+});
+
+describe('the size of the queue', () => {
+  it('may be as small as four of the smallest segments, and a segment a quarter of it', async () => {
+    const config = await load([`${good}  queue: { max_size: 16KiB, segment_size: 4KiB }\n`]);
+    assert.deepEqual([config.service.queue.max_size, config.service.queue.segment_size], [16_384, 4096]);
   });
 });
 
@@ -175,6 +182,16 @@ describe('a configuration mistake', () => {
       'a key that stands twice',
       good.replace('  debug:', '  debug:\n  debug:'),
       /^8:3: Map keys must be unique/,
+    ],
+    [
+      'a queue that is too small',
+      `${good}  queue: { max_size: 16383 }\n`,
+      /^11:22: service\.queue\.max_size: the least is 16384 bytes$/,
+    ],
+    [
+      'a segment that is too large for its queue',
+      `${good}  queue: { max_size: 1MiB, segment_size: 262145 }\n`,
+      /^11:42: service\.queue\.segment_size: a segment is at most a quarter of max_size$/,
     ],
     ['a list for a configuration', '- 1\n', /^1:1: a configuration is a map/],
   ];

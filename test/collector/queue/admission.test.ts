@@ -83,6 +83,12 @@ describe('bytesMax', () => {
     await assert.rejects(open(4095, 1 << 30), RangeError);
     await (await open(4096, 16_384)).close();
   });
+
+  it('decides how large a segment is when nobody says', async t => {
+    const directory = await scratchDirectory(t);
+    await (await openQueue({ directory, readers: [], bytesMax: 16_384 })).close();
+    await assert.rejects(openQueue({ directory, readers: [], bytesMax: 16_383 }), RangeError);
+  });
 });
 
 describe('waitingBytesMax', () => {
