@@ -13,8 +13,10 @@ export const series: readonly Series[] = methods.flatMap(method => routes.map(ro
 /** Picks the series of an operation; a power of two, so that the workload itself costs next to nothing. */
 export const SERIES_MASK: number = series.length - 1;
 
-/** A duration in milliseconds that spreads over the buckets, and over the decimals as measured ones do. */
-export const measurement = (number: number): number => ((number * 7919) % 12_007) * 0.1;
+const values: readonly number[] = Array.from({ length: 4096 }, (_, at) => ((at * 7919) % 12_007) * 0.1);
+
+/** A duration in milliseconds: spread over the buckets, and over the decimals as measured ones are. */
+export const measurement = (number: number): number => values[number & 4095]!;
 
 /** OpenTelemetry's default boundaries, in milliseconds. */
 export const boundaries: number[] = [
