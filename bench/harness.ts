@@ -76,7 +76,9 @@ function mediansOf(scenario: Scenario, rounds: readonly Round[]): Record<string,
 }
 
 function ratioOver({ name, needs, of, target, unit }: Ratio, rounds: readonly Round[]): RatioResult {
-  const values = rounds.filter(round => needs.every(contestant => round[contestant])).map(of);
+  const valid = rounds.filter(round => needs.every(contestant => round[contestant]));
+  // A quotient without a denominator, as of two figures that noise has brought together, says nothing.
+  const values = valid.map(of).filter(Number.isFinite);
   const value = values.length === 0 ? undefined : median(values);
   const met = value !== undefined && isMet(value, target);
   return { name, target, unit, value, met, rounds: values };

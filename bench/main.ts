@@ -65,8 +65,9 @@ for (const name of names) {
   const { scenario } = await scenarios[name]!();
   const result = await run(narrowed(scenario, only), rounds, tell);
   results.push(result);
-  process.stdout.write(`${name}\n\n${tables(result)}\n\n${jsonLine(result)}\n`);
+  process.stdout.write(`${name}\n\n${tables(result)}\n\n`);
 }
+process.stdout.write(`${jsonLine(results)}\n`);
 if (all) writePage(results);
 // A result without a round that counts is no result; a bar that is missed is one.
 if (results.some(({ ratios }) => ratios.some(ratio => ratio.value === undefined))) process.exitCode = 1;

@@ -60,19 +60,41 @@ export function tables({ scenario, medians, ratios, voids, rounds }: Result): st
   return [figures, ratioTable, ...voided].join('\n\n');
 }
 
-/** Ratios are ours over theirs; null where no round counts. */
-export function jsonLine({ scenario, rounds, medians, ratios, voids }: Result): string {
+interface Summary {
+  readonly scenario: string;
+  readonly rounds: number;
+  /** Whether every ratio has a round that counts. */
+  readonly valid: boolean;
+  /** Ours over theirs; null where no round counts. */
+  readonly ratios: Readonly<Record<string, number | null>>;
+  /** Of how many rounds each ratio is the median. */
+  readonly counted: Readonly<Record<string, number>>;
+  readonly targets: Readonly<Record<string, Target>>;
+  readonly met: boolean;
+  readonly medians: Result['medians'];
+  readonly void: Result['voids'];
+  readonly node: string;
+}
+
+/** One line of JSON: of one result its summary, of several an object that holds all of them. */
+export function jsonLine(results: readonly Result[]): string {
+  const summaries = results.map(summary);
+  return JSON.stringify(summaries.length === 1 ? summaries[0] : { scenario: 'all', results: summaries });
+}
+
+function summary({ scenario, rounds, medians, ratios, voids }: Result): Summary {
   const by = <T>(value: (ratio: RatioResult) => T): Record<string, T> =>
     Object.fromEntries(ratios.map(ratio => [ratio.name, value(ratio)]));
-  return JSON.stringify({
+  return {
     scenario: scenario.name,
     rounds,
     valid: ratios.every(ratio => ratio.value !== undefined),
     ratios: by(ratio => ratio.value ?? null),
+    counted: by(ratio => ratio.rounds.length),
     targets: by(ratio => ratio.target),
     met: ratios.every(ratio => ratio.met),
     medians,
     void: voids,
     node: process.version,
-  });
+  };
 }

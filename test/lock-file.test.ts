@@ -1,4 +1,4 @@
-// The lock file: whole for every platform, and free of any registry's host name.
+// The lock files: whole for every platform, and free of any registry's host name.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,12 +12,12 @@ interface Locked {
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
-const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
-  packages: Record<string, Locked>;
-};
-const entries = Object.entries(packages);
+const readJson = (path: string): unknown => JSON.parse(readFileSync(join(root, path), 'utf8'));
 
-describe('the lock file', () => {
+function holdsItsRules(folder: string): void {
+  const { packages } = readJson(join(folder, 'package-lock.json')) as { packages: Record<string, Locked> };
+  const entries = Object.entries(packages);
+
   it('holds the optional packages of every platform, so that `npm ci` accepts it', () => {
     const names = new Set(entries.map(([path]) => path.split('node_modules/').at(-1)!));
     const missing = entries.flatMap(([path, { optionalDependencies = {} }]) =>
@@ -36,7 +36,7 @@ describe('the lock file', () => {
   });
 
   it('holds no package with an install script that is not decided upon', () => {
-    const { allowScripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    const { allowScripts } = readJson(join(folder, 'package.json')) as {
       allowScripts: Record<string, boolean>;
     };
     const scripted = entries
@@ -47,4 +47,7 @@ describe('the lock file', () => {
       [],
     );
   });
-});
+}
+
+describe('the lock file', () => holdsItsRules('.'));
+describe('the lock file of the benchmarks', () => holdsItsRules('bench'));

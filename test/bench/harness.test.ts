@@ -1,0 +1,115 @@
+// The benchmark suite's harness: turns, medians, ratios within a round, and runs that do not count.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type Result, run } from '../../bench/harness.ts';
+import { jsonLine, tables } from '../../bench/report.ts';
+import {
+  addedRatio,
+  type Contestant,
+  ratio,
+  requireDelivered,
+  type Scenario,
+  VoidRun,
+} from '../../bench/scenario.ts';
+
+const order: string[] = [];
+
+/** Costs these many nanoseconds, run by run; undefined: the run is void. */
+function contestant(name: string, costs: readonly (number | undefined)[]): Contestant {
+  let runs = 0;
+  const measure: Contestant['measure'] = async () => {
+    order.push(name);
+    const mainNs = costs[runs++];
+    if (mainNs === undefined) throw new VoidRun('9 of 10 spans arrived');
+    return { mainNs };
+  };
+  return { name, measure };
+}
+
+async function result(
+  bare: readonly (number | undefined)[],
+  ours: readonly (number | undefined)[],
+  theirs: readonly (number | undefined)[],
+): Promise<Result> {
+  order.length = 0;
+  const scenario: Scenario = {
+    name: 'trial',
+    about: 'A trial.',
+    contestants: [contestant('none', bare), contestant('ours', ours), contestant('theirs', theirs)],
+    columns: [{ figure: 'mainNs', heading: 'ns', digits: 1 }],
+    ratios: [
+      ratio('whole', 'mainNs', ['ours', 'theirs'], { atMost: 0.25 }),
+      addedRatio('added', 'mainNs', ['none', 'ours', 'theirs'], { atMost: 0.125 }),
+    ],
+  };
+  return run(scenario, bare.length, () => {});
+}
+
+describe('a benchmark', () => {
+  it('lets the contestants take turns, each round beginning with another one', async () => {
+    await result([1, 1], [1, 1], [2, 2]);
+    assert.deepEqual(order, ['none', 'ours', 'theirs', 'ours', 'theirs', 'none']);
+  });
+
+  it('takes ratios within a round, and the median of them', async () => {
+    const { ratios, medians } = await result([10, 10, 10], [20, 30, 200], [90, 60, 210]);
+    assert.deepEqual(medians, { none: { mainNs: 10 }, ours: { mainNs: 30 }, theirs: { mainNs: 90 } });
+    assert.deepEqual(ratios[0]!.rounds, [20 / 90, 0.5, 200 / 210]);
+    assert.equal(ratios[0]!.value, 0.5);
+    assert.equal(ratios[1]!.value, 20 / 50);
+  });
+
+  it('holds a bar that is just reached, and misses the one below', async () => {
+    const { ratios } = await result([10], [20], [80]);
+    assert.deepEqual(
+      ratios.map(({ value, met }) => [value, met]),
+      [
+        [0.25, true],
+        [10 / 70, false],
+      ],
+    );
+  });
+
+  it('leaves a void run out, with every ratio of its round, and says so', async () => {
+    const done = await result([10, 10], [20, undefined], [80, 8]);
+    assert.deepEqual(done.ratios[0]!.rounds, [0.25]);
+    assert.deepEqual(done.medians.theirs, { mainNs: 44 });
+    assert.match(tables(done), /Void: round 2 of 2, ours: 9 of 10 spans arrived\./);
+  });
+
+  it('has no ratio where no round counts', async () => {
+    const done = await result([10], [undefined], [80]);
+    assert.equal(done.ratios[0]!.value, undefined);
+    const line = JSON.parse(jsonLine([done]));
+    assert.equal(line.valid, false);
+    assert.equal(line.met, false);
+    assert.deepEqual(line.ratios, { whole: null, added: null });
+    assert.match(tables(done), /\| whole +\| +– \|.*\| void \|/);
+  });
+
+  it('does not divide by a difference that is nothing', async () => {
+    const { ratios } = await result([10], [20], [10]);
+    assert.equal(ratios[1]!.value, undefined);
+  });
+
+  it('tells its ratios in one line of JSON', async () => {
+    const text = jsonLine([await result([10], [20], [80])]);
+    assert.equal(text.includes('\n'), false);
+    const { scenario, ratios, counted, medians } = JSON.parse(text);
+    assert.deepEqual(
+      { scenario, ratios, counted, ours: medians.ours },
+      {
+        scenario: 'trial',
+        ratios: { whole: 0.25, added: 10 / 70 },
+        counted: { whole: 1, added: 1 },
+        ours: { mainNs: 20 },
+      },
+    );
+  });
+
+  it('accepts what was delivered once, and neither less nor more', () => {
+    requireDelivered('spans', 10, 10);
+    assert.throws(() => requireDelivered('spans', 10, 9), VoidRun);
+    assert.throws(() => requireDelivered('spans', 10, 11), VoidRun);
+  });
+});
