@@ -1,4 +1,5 @@
 // Scenario `http`: what a request to a small service costs more with an agent in front of the service.
+import { canPin } from './cores.ts';
 import { addedRatio, type Contestant, type Figures, type Ratio, ratio, type Scenario } from './scenario.ts';
 import { type Framework, Service, type ServiceAgent, type ServiceOptions } from './service.ts';
 
@@ -80,8 +81,9 @@ function ratiosOf(framework: Framework): Ratio[] {
 export const scenario: Scenario = {
   name: 'http',
   about:
-    'A small service with pino and prom-client on Express, Fastify and bare node:http, on one core with all its threads, ' +
-    'asked over 32 keep-alive connections from the other core: as fast as it answers, then at half of what it answers ' +
+    'A small service with pino and prom-client on Express, Fastify and bare node:http, ' +
+    (canPin ? 'on one core with all its threads, ' : 'on all cores, which load and receivers share, ') +
+    'asked over 32 keep-alive connections by another process: as fast as it answers, then at half of what it answers ' +
     'without an agent. Each request looks a product up, writes a log line, and is measured by a counter and a histogram. ' +
     'tricord and OpenTelemetry send spans, metrics and log records; dd-trace sends spans.',
   contestants: frameworks.flatMap(framework =>
