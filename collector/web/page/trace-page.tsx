@@ -1,6 +1,6 @@
 // One trace: its waterfall, and its log lines beside it.
 import type { ComponentChild } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { type LogLine, logsOfTrace, traceById } from './api.ts';
 import { formatDateTime, formatDuration, serviceColour } from './format.ts';
 import { Show, useLoaded } from './load.tsx';
@@ -13,6 +13,14 @@ interface TraceData {
 
 /** Log lines may be a little off the spans' clock. */
 const MARGIN_SECONDS = 60;
+
+/** Spans and log lines of one trace come in on ways of their own: a young trace is looked at again. */
+const LOOK_AGAIN_MS = 2000;
+const LOOKS_MAX = 5;
+const YOUNG_MS = 20_000;
+
+const mayGrow = (data: TraceData | null | undefined): boolean =>
+  data === null || (data !== undefined && Date.now() - data.trace.startMs < YOUNG_MS);
 
 async function loadTrace(traceId: string): Promise<TraceData | null> {
   const found = await traceById(traceId);
@@ -27,7 +35,13 @@ async function loadTrace(traceId: string): Promise<TraceData | null> {
 }
 
 export function TracePage({ traceId }: { traceId: string }): ComponentChild {
-  const loaded = useLoaded(() => loadTrace(traceId), [traceId]);
+  const [look, setLook] = useState(0);
+  const loaded = useLoaded(() => loadTrace(traceId), [traceId, look]);
+  useEffect(() => {
+    if (look >= LOOKS_MAX || !mayGrow(loaded.data)) return;
+    const timer = setTimeout(() => setLook(look + 1), LOOK_AGAIN_MS);
+    return () => clearTimeout(timer);
+  }, [loaded, look]);
   const [selected, setSelected] = useState('');
   return (
     <Show of={loaded}>
