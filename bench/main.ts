@@ -13,10 +13,10 @@ const usage = `npm run --silent bench -- NAME [options]
   NAME        ${Object.keys(scenarios).join(', ')};
               or all, which also writes docs/benchmarks.md
   --rounds N  how often each contestant runs (3); the figures are medians
-
-BENCH_PROFILE=FOLDER has every workload leave its CPU profiles there.
   --only TEXT runs the contestants whose name contains the text, such as express
   --minutes N how long memory watches each contestant (0.5); from 5 on it judges whether memory grows
+
+BENCH_PROFILE=FOLDER has every workload leave its CPU profiles there.
 `;
 
 const ROUNDS_MAX = 99;
