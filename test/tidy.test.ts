@@ -35,21 +35,27 @@ const table: readonly { readonly from: RegExp; readonly may: RegExp }[] = [
   { from: /^src\/register\.ts$/, may: /^src\/(index|options)\.ts$|^src\/instrument\/|^node:/ },
   { from: /^collector\/self-telemetry\.ts$/, may: /^collector\/|^tricord(\/otlp)?$|^node:/ },
   { from: /^collector\/queue\//, may: /^collector\/(queue\/|component\.ts$)|^tricord\/otlp$|^node:/ },
-  { from: /^collector\/store\//, may: /^collector\/(store\/|component\.ts$)|^tricord\/otlp$|^node:|^[@a-z]/ },
+  {
+    from: /^collector\/store\//,
+    may: /^collector\/(store\/|(component|directory)\.ts$)|^tricord\/otlp$|^node:|^(?!(collector|src|test|scripts|bench|examples|tricord)\b)[@a-z]/,
+  },
   {
     from: /^collector\/query\//,
-    may: /^collector\/(query\/|store\/|web\/router\.ts$)|^tricord\/otlp$|^node:|^[@a-z]/,
+    may: /^collector\/(query\/|store\/|web\/router\.ts$)|^tricord\/otlp$|^node:|^(?!(collector|src|test|scripts|bench|examples|tricord)\b)[@a-z]/,
   },
   {
     from: /^collector\/exporters\/store\//,
-    may: /^collector\/(exporters\/|store\/|(component|factory|config\/values)\.ts$)|^tricord\/otlp$|^node:|^[@a-z]/,
+    may: /^collector\/(exporters\/|store\/|(component|factory|config\/values)\.ts$)|^tricord\/otlp$|^node:|^(?!(collector|src|test|scripts|bench|examples|tricord)\b)[@a-z]/,
   },
   {
     from: /^collector\/receivers\//,
-    may: /^collector\/(?!exporters\/|store\/|query\/)|^tricord\/otlp$|^node:|^[@a-z]/,
+    may: /^collector\/(?!exporters\/|store\/|query\/)|^tricord\/otlp$|^node:|^(?!(collector|src|test|scripts|bench|examples|tricord)\b)[@a-z]/,
   },
   { from: /^collector\/web\/page\//, may: /^collector\/web\/page\/|^preact|^uplot/ },
-  { from: /^collector\//, may: /^collector\/|^tricord\/otlp$|^node:|^[@a-z]/ },
+  {
+    from: /^collector\//,
+    may: /^collector\/|^tricord\/otlp$|^node:|^(?!(collector|src|test|scripts|bench|examples|tricord)\b)[@a-z]/,
+  },
 ];
 
 const offences = (file: { path: string; text: string }): string[] => {
@@ -162,6 +168,27 @@ describe('these guards', () => {
         'src/trace/span.ts imports src/transport/ring.ts',
       ]);
     }
+  });
+
+  it('tell the collector’s own files from packages', () => {
+    const forbidden: readonly (readonly [from: string, to: string, target: string])[] = [
+      [
+        'collector/receivers/otlp-http.ts',
+        '../exporters/debug-exporter.ts',
+        'collector/exporters/debug-exporter.ts',
+      ],
+      ['collector/query/loki.ts', '../queue/queue.ts', 'collector/queue/queue.ts'],
+      ['collector/store/duck-store.ts', '../query/loki.ts', 'collector/query/loki.ts'],
+      ['collector/exporters/store/store-exporter.ts', '../../web/server.ts', 'collector/web/server.ts'],
+      ['collector/pipeline.ts', '../src/index.ts', 'src/index.ts'],
+      ['collector/pipeline.ts', 'tricord', 'tricord'],
+    ];
+    for (const [path, specifier, target] of forbidden) {
+      assert.deepEqual(offences({ path, text: `import { x } from '${specifier}';` }), [
+        `${path} imports ${target}`,
+      ]);
+    }
+    assert.deepEqual(offences({ path: 'collector/pipeline.ts', text: "import { z } from 'zod';" }), []);
   });
 
   it('see a cycle and a dead file', () => {
