@@ -97,6 +97,14 @@ describe('range functions', () => {
     assert.deepEqual(await ask('irate(requests_total{job="stock"}[10m])'), { '{job=stock,path=/a}': 1 });
   });
 
+  it('extrapolate by half a distance where samples are missing, and a counter never below zero', async () => {
+    assert.deepEqual(await ask('increase(requests_total{path="/a",job="shop"}[5m])', 12.5), {
+      '{job=shop,path=/a}': 180,
+    });
+    assert.deepEqual(await ask('increase(requests_total{path="/b"}[5m])', 2), { '{job=shop,path=/b}': 60 });
+    assert.deepEqual(await ask('delta(requests_total{path="/b"}[5m])', 2), { '{job=shop,path=/b}': 75 });
+  });
+
   it('fold the samples of the window, left end excluded', async () => {
     const over = (name: string): Promise<Rows> => ask(`${name}(temperature{room="a"}[4m])`);
     assert.deepEqual(await over('sum_over_time'), { '{room=a}': 27 + 28 + 29 + 30 });
