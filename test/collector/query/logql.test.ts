@@ -25,10 +25,15 @@ function entry(
 
 const shop = { service_name: 'shop' };
 const entries: LogEntry[] = [
-  entry(10, shop, '{"msg":"order placed","total":36,"took":"120ms","size":"2KB","user":{"id":"u1"}}', {
-    trace_id: 'aa',
-    level: 'info',
-  }),
+  entry(
+    10,
+    shop,
+    '{"msg":"order placed","level":"custom","total":36,"took":"120ms","size":"2KB","user":{"id":"u1"}}',
+    {
+      trace_id: 'aa',
+      level: 'info',
+    },
+  ),
   entry(20, shop, '{"msg":"order placed","total":900,"took":"2s","size":"10MB","user":{"id":"u2"}}', {
     trace_id: 'bb',
     level: 'info',
@@ -162,6 +167,11 @@ describe('a log query', () => {
     assert.deepEqual(await times('{service_name="shop"} | json | __error__="JSONParserErr"'), [40]);
   });
 
+  it('keeps a label that is there when the line has one of the same name', async () => {
+    assert.deepEqual(await times('{service_name="shop"} | json | level="info"'), [10, 20]);
+    assert.deepEqual(await times('{service_name="shop"} | json | level_extracted="custom"'), [10]);
+  });
+
   it('rewrites lines and labels', async () => {
     assert.deepEqual(
       await lines('{service_name="stock"} | logfmt | line_format "{{.sku | upper}}: {{.msg}}"'),
@@ -176,8 +186,10 @@ describe('a log query', () => {
 
   it('returns the newest lines first, at most the limit of them', async () => {
     const { result } = await ask('{service_name="shop"}', { limit: '1' });
-    assert.equal(result[0].values[0][1], 'plain text');
-    assert.equal(result[0].values.length, 1);
+    assert.deepEqual(
+      result.flatMap((stream: { values: [string, string][] }) => stream.values.map(([, line]) => line)),
+      ['plain text'],
+    );
   });
 
   it('keeps labels of different origin apart when asked to', async () => {
