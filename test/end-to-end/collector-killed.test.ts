@@ -8,6 +8,7 @@ import { after, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Json } from '../json.ts';
 import { root } from '../source-tree.ts';
+import { AnswerGate } from './answer-gate.ts';
 import { type Collector, eventually, Stack } from './stack.ts';
 
 const KILLS = 3;
@@ -67,8 +68,8 @@ class Maker {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
 
-  constructor({ endpoints }: Collector) {
-    const env = { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: `http://${endpoints.grpc}` };
+  constructor(endpoint: string) {
+    const env = { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: `http://${endpoint}` };
     const args = ['--conditions=source', 'test/end-to-end/span-maker.ts'];
     this.#child = spawn(process.execPath, args, { cwd: root, env, stdio: ['pipe', 'pipe', 'inherit'] });
     this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
@@ -88,6 +89,25 @@ class Maker {
   }
 }
 
+/** Resolves when the collector has made spans durable whose acknowledgement the agent has not got: those come again. */
+async function loseAcknowledgements(collector: Collector, gate: AnswerGate): Promise<void> {
+  await eventually(async () =>
+    assert.ok((await acceptedFromStream(collector)) > 0, 'the agent is not connected'),
+  );
+  gate.hold();
+  const held = await acceptedFromStream(collector);
+  await eventually(async () =>
+    assert.ok((await acceptedFromStream(collector)) > held, 'nothing new was accepted'),
+  );
+}
+
+async function acceptedFromStream(collector: Collector): Promise<number> {
+  const text = await (await fetch(`${collector.url}/metrics`)).text();
+  return Number(
+    /^otelcol_receiver_accepted_spans_total\{[^}]*transport="stream"[^}]*\} (\d+)/m.exec(text)?.[1],
+  );
+}
+
 describe('a collector that is killed under load', () => {
   const stack = new Stack();
   after(() => stack.end());
@@ -97,14 +117,17 @@ describe('a collector that is killed under load', () => {
     let collector = await stack.collector(dataDir);
     const { endpoints } = collector;
     const sender = new Sender(collector);
-    const maker = new Maker(collector);
+    const gate = await AnswerGate.before(endpoints.grpc);
+    const maker = new Maker(gate.endpoint);
     try {
       const { traceId } = await maker.next();
       for (let kill = 0; kill < KILLS; kill++) {
         const before = sender.acknowledged.size;
         await eventually(async () => assert.ok(sender.acknowledged.size > before + 50, 'no load yet'));
+        await loseAcknowledgements(collector, gate);
         collector.child.process.kill('SIGKILL');
         await once(collector.child.process, 'exit');
+        gate.release();
         collector = await stack.collector(dataDir, endpoints);
       }
       await sender.stop();
@@ -132,6 +155,7 @@ describe('a collector that is killed under load', () => {
     } finally {
       await sender.stop();
       maker.kill();
+      gate.close();
     }
   });
 });
