@@ -1,4 +1,5 @@
-// Why a listener could not listen, in words that name the address, the configuration key and the remedy.
+// How listeners begin and end: why one could not listen, in words for people, and how one stops in order.
+import type { Server } from 'node:http';
 import { createServer } from 'node:net';
 import { type Endpoint, endpointText } from './config/values.ts';
 
@@ -31,4 +32,14 @@ export async function probeListen({ host, port }: Endpoint): Promise<unknown> {
   server.once('error', resolve);
   server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)));
   return await promise;
+}
+
+/** Takes no new connections, lets requests under way finish, and cuts off those that need longer than `withinMs`. */
+export async function stopListening(server: Server, withinMs: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const late = setTimeout(() => server.closeAllConnections(), withinMs);
+  server.close(() => resolve());
+  server.closeIdleConnections();
+  await promise;
+  clearTimeout(late);
 }

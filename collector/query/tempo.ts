@@ -24,7 +24,7 @@ const SPANS_PER_TRACE_MAX = 1000;
 const API_VERSION = '2.8.0';
 
 /** The routes under `/tempo`. */
-export function routes(store: Store): Route[] {
+export function tempoRoutes(store: Store): Route[] {
   const { traces } = store;
   return [
     route(['GET'], '/tempo/api/echo', () => ({ status: 200, body: 'echo' })),

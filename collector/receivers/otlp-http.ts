@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { SecureContextOptions, TlsOptions } from 'node:tls';
 import { requestFromJson, Signal } from 'tricord/otlp';
 import { type Endpoint, endpointText } from '../config/values.ts';
-import { listenError } from '../listen.ts';
+import { listenError, stopListening } from '../listen.ts';
 import type { Admission } from './admission.ts';
 import { BodyBudget, readBody } from './http-body.ts';
 import { REQUEST_BYTES_MAX, refusalOf, statusBytes, UnsupportedError } from './refusal.ts';
@@ -82,12 +82,7 @@ export class HttpListener {
 
   /** Takes no new connections and lets requests under way finish. */
   async stop(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const late = setTimeout(() => this.#server.closeAllConnections(), STOP_WITHIN_MS);
-    this.#server.close(() => resolve());
-    this.#server.closeIdleConnections();
-    await promise;
-    clearTimeout(late);
+    await stopListening(this.#server, STOP_WITHIN_MS);
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -15,7 +15,7 @@ export async function queryRoutes(store: Store): Promise<Route[]> {
     ...jaeger.jaegerRoutes(store),
     ...loki.lokiRoutes(store),
     ...prometheus.prometheusRoutes(store),
-    ...tempo.routes(store),
+    ...tempo.tempoRoutes(store),
   ].map(route => gate.guard(untilClosed(route)));
 }
 

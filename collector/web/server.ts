@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Endpoint, endpointText } from '../config/values.ts';
-import { listenError } from '../listen.ts';
+import { listenError, stopListening } from '../listen.ts';
 import type { Log } from '../log.ts';
 import { OriginGuard } from './origin-guard.ts';
 import {
@@ -80,12 +80,7 @@ export class WebServer {
   }
 
   async stop(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const late = setTimeout(() => this.#server.closeAllConnections(), STOP_WITHIN_MS);
-    this.#server.close(() => resolve());
-    this.#server.closeIdleConnections();
-    await promise;
-    clearTimeout(late);
+    await stopListening(this.#server, STOP_WITHIN_MS);
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { decodeTraces } from 'tricord/otlp';
-import { routes } from '../../../collector/query/tempo.ts';
+import { tempoRoutes } from '../../../collector/query/tempo.ts';
 import type { Store } from '../../../collector/store/store.ts';
 import { HttpError, pathSegments, Router } from '../../../collector/web/router.ts';
 import { openStore, spanBatch, spanId, temporaryDirectory, traceId } from '../store/fixtures.ts';
@@ -65,7 +65,7 @@ before(async () => {
 
 async function get(target: string, accept = 'application/json', signal?: AbortSignal): Promise<Answer> {
   const router = new Router();
-  router.add(routes(store));
+  router.add(tempoRoutes(store));
   const url = new URL(target, 'http://localhost');
   const match = router.match('GET', pathSegments(target));
   assert.ok(match, `no route for ${target}`);
