@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { lokiRoutes } from '../../../collector/query/loki.ts';
 import { prometheusRoutes } from '../../../collector/query/prometheus.ts';
-import { routes as tempoRoutes } from '../../../collector/query/tempo.ts';
+import { tempoRoutes } from '../../../collector/query/tempo.ts';
 import { queryRoutes } from '../../../collector/web/query-routes.ts';
 import { HttpError, pathSegments, type Route, Router } from '../../../collector/web/router.ts';
 import { openStore, temporaryDirectory } from '../store/fixtures.ts';
