@@ -62,6 +62,9 @@ export interface SpanRecord {
 export const SPAN_FLAG_REMOTE_KNOWN = 0x100;
 export const SPAN_FLAG_REMOTE = 0x200;
 
+/** What most spans have more than, and stay below 16 KiB: their length takes two bytes. */
+const SPAN_BYTES_EXPECTED = 128;
+
 /*
  * message Span {
  *   bytes trace_id = 1; bytes span_id = 2; string trace_state = 3; bytes parent_span_id = 4; fixed32 flags = 16;
@@ -73,7 +76,7 @@ export const SPAN_FLAG_REMOTE = 0x200;
  */
 /** Writes the span with its tag and length (`ScopeSpans.spans = 2`). */
 export function encodeSpan(writer: Writer, span: SpanRecord): void {
-  const mark = writer.message(2);
+  const mark = writer.message(2, SPAN_BYTES_EXPECTED);
   const { identity } = span;
   writer.traceId(1, identity.t0, identity.t1, identity.t2, identity.t3);
   writer.spanId(2, identity.s0, identity.s1);

@@ -1,4 +1,5 @@
 // The single-pass protobuf writer: primitives over one window of bytes, lengths reserved and back-filled.
+import { type EncodedText, RepeatedTexts, TextTable } from './text-table.ts';
 import type { AnyValue, AttributeList } from './value.ts';
 
 /** Protobuf wire types. */
@@ -6,10 +7,21 @@ export const WireType = { varint: 0, fixed64: 1, len: 2, fixed32: 5 } as const;
 
 const LIMIT_DEPTH = 32;
 const TWO_32 = 4294967296;
-const doubles = new Float64Array(1);
-const doubleWords = new Uint32Array(doubles.buffer);
-const text = new TextEncoder();
+/** Texts up to this length are copied character by character, longer ones by the runtime: see `bench -- span`. */
+const SHORT_TEXT_MAX = 24;
+/** The most bytes that UTF-8 needs for one UTF-16 unit. */
+const UTF8_BYTES_MAX = 3;
+/** The most bytes that UTF-8 needs for one character. */
+const UTF8_CHARACTER_MAX = 4;
+/** What a `KeyValue` with a number takes beside its key: tags, lengths, and a varint of ten bytes. */
+const NUMBER_BYTES_MAX = 16;
+/** Content of a message whose length takes one byte. */
+const SMALL_MESSAGE_MAX = 0x7f;
 const utf8 = new TextDecoder();
+
+/** Bytes that a varint below 2^32 takes. */
+const varintBytes = (value: number): number =>
+  value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : value < 0x10000000 ? 4 : 5;
 
 /**
  * Writes protobuf into a window that somebody else owns. It never throws and never writes past the window:
@@ -19,16 +31,21 @@ const utf8 = new TextDecoder();
  * and the 64-bit addition happens once, here.
  */
 export class Writer {
-  bytes: Uint8Array;
+  bytes!: Uint8Array;
   pos = 0;
   end: number;
   overflowed = false;
   readonly #anchorHigh: number;
   readonly #anchorLow: number;
+  readonly #keys = new TextTable();
+  readonly #values = new RepeatedTexts();
+  /** The memory of `bytes` once more, for whole words and for text. */
+  #view!: DataView;
+  #text!: Buffer;
 
   /** @param anchorUnixNanos wall time that record times count from, in nanoseconds since the Unix epoch */
   constructor(bytes: Uint8Array, anchorUnixNanos: bigint = 0n) {
-    this.bytes = bytes;
+    this.#turnTo(bytes);
     this.end = bytes.length;
     this.#anchorHigh = Number(anchorUnixNanos >> 32n);
     this.#anchorLow = Number(anchorUnixNanos & 0xffffffffn);
@@ -36,10 +53,16 @@ export class Writer {
 
   /** Points the writer at `[pos, end)` of `bytes` and forgets an earlier overflow. */
   reset(bytes: Uint8Array, pos: number, end: number): void {
-    this.bytes = bytes;
+    if (bytes !== this.bytes) this.#turnTo(bytes);
     this.pos = pos;
     this.end = end;
     this.overflowed = false;
+  }
+
+  #turnTo(bytes: Uint8Array): void {
+    this.bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
   /** True when `size` more bytes fit; otherwise marks the overflow. */
@@ -115,7 +138,9 @@ export class Writer {
   /** `fixed32` field from the low 32 bits of `value`. */
   fixed32(field: number, value: number): void {
     this.tag(field, WireType.fixed32);
-    if (this.#fits(4)) this.#word(value);
+    if (!this.#fits(4)) return;
+    this.#view.setInt32(this.pos, value, true);
+    this.pos += 4;
   }
 
   double(field: number, value: number): void {
@@ -126,9 +151,8 @@ export class Writer {
   /** A double without its tag, for packed repeated fields. */
   bareDouble(value: number): void {
     if (!this.#fits(8)) return;
-    doubles[0] = value;
-    this.#word(doubleWords[0]!);
-    this.#word(doubleWords[1]!);
+    this.#view.setFloat64(this.pos, value, true);
+    this.pos += 8;
   }
 
   /** `fixed64` field from its two 32-bit words. */
@@ -140,8 +164,9 @@ export class Writer {
   /** A fixed64 without its tag, for packed repeated fields. */
   bareFixed64(high: number, low: number): void {
     if (!this.#fits(8)) return;
-    this.#word(low);
-    this.#word(high);
+    this.#view.setUint32(this.pos, low, true);
+    this.#view.setUint32(this.pos + 4, high, true);
+    this.pos += 8;
   }
 
   /** `fixed64` Unix time in nanoseconds, from nanoseconds since the anchor (may be negative). */
@@ -153,46 +178,29 @@ export class Writer {
     this.fixed64(field, this.#anchorHigh + high + carry, low - carry * TWO_32);
   }
 
-  /** Four bytes, least significant first. */
-  #word(value: number): void {
-    const { bytes } = this;
-    const { pos } = this;
-    bytes[pos] = value;
-    bytes[pos + 1] = value >>> 8;
-    bytes[pos + 2] = value >>> 16;
-    bytes[pos + 3] = value >>> 24;
-    this.pos = pos + 4;
-  }
-
-  /** Four bytes, most significant first: how IDs lie in memory and on the wire. */
-  #wordBigEndian(value: number): void {
-    const { bytes } = this;
-    const { pos } = this;
-    bytes[pos] = value >>> 24;
-    bytes[pos + 1] = value >>> 16;
-    bytes[pos + 2] = value >>> 8;
-    bytes[pos + 3] = value;
-    this.pos = pos + 4;
-  }
-
   /** A 16-byte ID field from four big-endian words. */
   traceId(field: number, w0: number, w1: number, w2: number, w3: number): void {
     if (!this.#fits(18)) return;
-    this.bytes[this.pos++] = field * 8 + WireType.len;
-    this.bytes[this.pos++] = 16;
-    this.#wordBigEndian(w0);
-    this.#wordBigEndian(w1);
-    this.#wordBigEndian(w2);
-    this.#wordBigEndian(w3);
+    const { pos } = this;
+    const view = this.#view;
+    this.bytes[pos] = field * 8 + WireType.len;
+    this.bytes[pos + 1] = 16;
+    view.setInt32(pos + 2, w0);
+    view.setInt32(pos + 6, w1);
+    view.setInt32(pos + 10, w2);
+    view.setInt32(pos + 14, w3);
+    this.pos = pos + 18;
   }
 
   /** An 8-byte ID field from two big-endian words. */
   spanId(field: number, w0: number, w1: number): void {
     if (!this.#fits(10)) return;
-    this.bytes[this.pos++] = field * 8 + WireType.len;
-    this.bytes[this.pos++] = 8;
-    this.#wordBigEndian(w0);
-    this.#wordBigEndian(w1);
+    const { pos } = this;
+    this.bytes[pos] = field * 8 + WireType.len;
+    this.bytes[pos + 1] = 8;
+    this.#view.setInt32(pos + 2, w0);
+    this.#view.setInt32(pos + 6, w1);
+    this.pos = pos + 10;
   }
 
   /** Bytes without tag or length. */
@@ -208,73 +216,87 @@ export class Writer {
     this.raw(value);
   }
 
-  /** A string field: byte by byte while it is short and ASCII, by `TextEncoder` otherwise. */
+  /** A string field: character by character while it is short and ASCII, by the runtime's encoder otherwise. */
   string(field: number, value: string): void {
     this.tag(field, WireType.len);
-    const length = value.length;
-    if (length >= 64) return this.#longString(value);
+    const { length } = value;
+    if (length > SHORT_TEXT_MAX) return this.#longString(value);
     if (!this.#fits(1 + length)) return;
-    const { bytes } = this;
-    const start = this.pos + 1;
-    for (let i = 0; i < length; i++) {
-      const code = value.charCodeAt(i);
-      if (code > 0x7f) return this.#longString(value);
-      bytes[start + i] = code;
-    }
-    bytes[this.pos] = length;
-    this.pos = start + length;
+    const end = this.#ascii(value, this.pos + 1);
+    if (end < 0) return this.#longString(value);
+    this.bytes[this.pos] = length;
+    this.pos = end;
   }
 
-  #longString(value: string): void {
-    const mark = this.open();
-    if (this.overflowed) return;
-    const { read, written } = text.encodeInto(value, this.bytes.subarray(this.pos, this.end));
-    if (read < value.length) {
-      this.#fits(this.end - this.pos + 1);
-      return;
+  /** Writes text at `at`, where it fits; returns the position behind it, or -1 when it is more than ASCII. */
+  #ascii(value: string, at: number): number {
+    const { bytes } = this;
+    for (let i = 0; i < value.length; i++) {
+      const code = value.charCodeAt(i);
+      if (code > 0x7f) return -1;
+      bytes[at + i] = code;
     }
-    this.pos += written;
+    return at + value.length;
+  }
+
+  /** Length and bytes of a string; the length is most likely that of ASCII. */
+  #longString(value: string): void {
+    const mark = this.open(value.length);
+    const room = this.end - this.pos;
+    if (this.overflowed || (value.length * UTF8_BYTES_MAX > room && !this.#fits(Buffer.byteLength(value))))
+      return;
+    this.pos += this.#text.write(value, this.pos, room);
     this.close(mark);
   }
 
-  /** Starts a length-delimited field; give the returned mark to {@link close}. */
-  message(field: number): number {
+  /**
+   * Starts a length-delimited field; give the returned mark to {@link close}.
+   * @param expected bytes that its content will most likely have: a wrong guess is right, and costs a copy
+   */
+  message(field: number, expected = 0): number {
     const { pos } = this;
-    if (field < 16 && pos + 2 <= this.end) {
+    if (expected <= SMALL_MESSAGE_MAX && field < 16 && pos + 2 <= this.end) {
       this.bytes[pos] = field * 8 + WireType.len;
+      this.bytes[pos + 1] = 1;
       this.pos = pos + 2;
       return pos + 2;
     }
     this.tag(field, WireType.len);
-    return this.open();
+    return this.open(expected);
   }
 
-  /** Reserves one length byte and returns the mark of what follows. */
-  open(): number {
-    if (this.#fits(1)) this.pos++;
+  /** Reserves a length and returns the mark of what follows. Until {@link close}, the number of reserved bytes stands there. */
+  open(expected = 0): number {
+    const reserved = varintBytes(expected);
+    if (!this.#fits(reserved)) return this.pos;
+    this.pos += reserved;
+    this.bytes[this.pos - 1] = reserved;
     return this.pos;
   }
 
-  /** Back-fills the length since `mark`; moves the content when the length needs more than the one reserved byte. */
+  /** Back-fills the length since `mark`; moves the content when the length takes more or fewer bytes than were reserved. */
   close(mark: number): void {
     if (this.overflowed) return;
-    const length = this.pos - mark;
-    if (length < 0x80) {
-      this.bytes[mark - 1] = length;
-      return;
-    }
-    const extra = length < 0x4000 ? 1 : length < 0x200000 ? 2 : length < 0x10000000 ? 3 : 4;
-    if (!this.#fits(extra)) return;
-    this.bytes.copyWithin(mark + extra, mark, this.pos);
-    const end = this.pos + extra;
+    const { bytes, pos } = this;
+    const length = pos - mark;
+    const reserved = bytes[mark - 1]!;
+    const needed = varintBytes(length);
+    if (needed !== reserved && !this.#move(mark, needed - reserved)) return;
     let rest = length;
-    let at = mark - 1;
-    for (let i = 0; i < extra; i++) {
-      this.bytes[at++] = (rest & 0x7f) | 0x80;
+    let at = mark - reserved;
+    for (let i = 1; i < needed; i++) {
+      bytes[at++] = (rest & 0x7f) | 0x80;
       rest >>>= 7;
     }
-    this.bytes[at] = rest;
-    this.pos = end;
+    bytes[at] = rest;
+  }
+
+  /** Moves what was written since `mark`; false when there is no room. */
+  #move(mark: number, by: number): boolean {
+    if (by > 0 && !this.#fits(by)) return false;
+    this.bytes.copyWithin(mark + by, mark, this.pos);
+    this.pos += by;
+    return true;
   }
 
   /** Takes back what was written since `pos`; an overflow stays one. */
@@ -289,7 +311,91 @@ export class Writer {
 
   /** Each attribute as a `KeyValue` in the repeated field `field`. */
   attributes(field: number, list: AttributeList): void {
-    for (let i = 0; i < list.count; i++) this.keyValue(field, list.keys[i]!, list.values[i]);
+    const { keys, values, count } = list;
+    for (let i = 0; i < count; i++) {
+      const key = keys[i]!;
+      const value = values[i];
+      const place = (field << 4) + i;
+      const encoded = this.#keys.find(key, place);
+      if (encoded === undefined || !this.#smallKeyValue(field, place, encoded, value))
+        this.keyValue(field, key, value);
+    }
+  }
+
+  /**
+   * A `KeyValue` whose lengths are known before they are written: a known key, and a number, a boolean, or ASCII text
+   * with which it stays below 128 bytes. False, with nothing written, for any other.
+   */
+  #smallKeyValue(field: number, place: number, key: EncodedText, value: AnyValue): boolean {
+    const start = this.pos;
+    const textLength = typeof value === 'string' ? value.length : 0;
+    const contentMax = key.length + NUMBER_BYTES_MAX + textLength;
+    if (contentMax > SMALL_MESSAGE_MAX || field > 15 || start + 2 + contentMax > this.end) return false;
+    const at = start + 2 + key.length;
+    this.#words(key.words, start + 2);
+    const end = typeof value === 'string' ? this.#smallText(value, at, place) : this.#smallScalar(value, at);
+    if (end < 0) return false;
+    const { bytes } = this;
+    bytes[start] = field * 8 + WireType.len;
+    bytes[start + 1] = end - start - 2;
+    this.pos = end;
+    return true;
+  }
+
+  #words(words: Int32Array, at: number): void {
+    for (let i = 0; i < words.length; i++) this.#view.setInt32(at + 4 * i, words[i]!, true);
+  }
+
+  /** `value = 2 { string_value = 1 }` at a place where it fits. */
+  #smallText(value: string, at: number, place: number): number {
+    const { bytes } = this;
+    const { length } = value;
+    bytes[at] = 0x12;
+    bytes[at + 1] = length + 2;
+    const encoded = this.#values.find(value, place);
+    if (encoded !== undefined) {
+      this.#words(encoded.words, at + 2);
+      return at + 2 + encoded.length;
+    }
+    bytes[at + 2] = 0x0a;
+    bytes[at + 3] = length;
+    return length > SHORT_TEXT_MAX ? this.#asciiByRuntime(value, at + 4) : this.#ascii(value, at + 4);
+  }
+
+  /** As {@link #ascii}. One character more would fit: so it is ASCII when exactly its length is written. */
+  #asciiByRuntime(value: string, at: number): number {
+    const { length } = value;
+    return this.#text.write(value, at, length + UTF8_CHARACTER_MAX) === length ? at + length : -1;
+  }
+
+  /** `value = 2 { bool_value = 2 | int_value = 3 | double_value = 4 }` at a place where it fits; -1 for anything else. */
+  #smallScalar(value: AnyValue, at: number): number {
+    const { bytes } = this;
+    bytes[at] = 0x12;
+    if (typeof value === 'boolean') {
+      bytes[at + 1] = 2;
+      bytes[at + 2] = 0x10;
+      bytes[at + 3] = value ? 1 : 0;
+      return at + 4;
+    }
+    if (typeof value !== 'number') return -1;
+    if (value >= 0 && value < TWO_32 && Number.isInteger(value) && !Object.is(value, -0)) {
+      bytes[at + 2] = 0x18;
+      let end = at + 3;
+      let rest = value >>> 0;
+      while (rest > 0x7f) {
+        bytes[end++] = (rest & 0x7f) | 0x80;
+        rest >>>= 7;
+      }
+      bytes[end] = rest;
+      bytes[at + 1] = end - at - 1;
+      return end + 1;
+    }
+    if (Number.isSafeInteger(value) && !Object.is(value, -0)) return -1;
+    bytes[at + 1] = 9;
+    bytes[at + 2] = 0x21;
+    this.#view.setFloat64(at + 3, value, true);
+    return at + 11;
   }
 
   keyValue(field: number, key: string, value: AnyValue, depth = 0): void {
