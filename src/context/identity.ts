@@ -7,20 +7,67 @@ export const FLAG_SAMPLED = 0x01;
 /** Bit 1: the last seven bytes of the trace ID are random (W3C Trace Context Level 2). */
 export const FLAG_RANDOM = 0x02;
 
-const POOL_WORDS = 2048;
-const pool = new Int32Array(POOL_WORDS);
-let poolNext = POOL_WORDS;
+/** State of the generator: xoshiro128** by Blackman and Vigna, seeded by the system. It is no secret who a span is. */
+const state = randomFillSync(new Int32Array(4));
+if (state.every(word => word === 0)) state[0] = 1;
 
-/** One random word from the pool, which is filled in bulk: a call into the system per 2048 words. */
+/** One random word. */
 export function randomWord(): number {
-  if (poolNext === POOL_WORDS) {
-    randomFillSync(pool);
-    poolNext = 0;
-  }
-  return pool[poolNext++]!;
+  const s1 = state[1]!;
+  const product = Math.imul(s1, 5);
+  const word = Math.imul((product << 7) | (product >>> 25), 9);
+  const s2 = state[2]! ^ state[0]!;
+  const s3 = state[3]! ^ s1;
+  state[1] = s1 ^ s2;
+  state[0]! ^= s3;
+  state[2] = s2 ^ (s1 << 9);
+  state[3] = (s3 << 11) | (s3 >>> 21);
+  return word;
 }
 
-const scratch = Buffer.alloc(16);
+/** The two hex digits of each byte, as the little-endian word that writes them. */
+const hexPairs = Uint16Array.from({ length: 256 }, (_, byte) => {
+  const [high, low] = byte.toString(16).padStart(2, '0');
+  return high!.charCodeAt(0) | (low!.charCodeAt(0) << 8);
+});
+
+/** Text with IDs in it, built in place: one conversion to a string, whatever its length. */
+class HexText {
+  readonly #bytes: Buffer;
+  readonly #view: DataView;
+
+  constructor(text: string) {
+    this.#bytes = Buffer.from(text, 'latin1');
+    this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
+  }
+
+  /** Eight digits at `at`. */
+  word(at: number, word: number): void {
+    const view = this.#view;
+    view.setUint16(at, hexPairs[word >>> 24]!, true);
+    view.setUint16(at + 2, hexPairs[(word >>> 16) & 0xff]!, true);
+    view.setUint16(at + 4, hexPairs[(word >>> 8) & 0xff]!, true);
+    view.setUint16(at + 6, hexPairs[word & 0xff]!, true);
+  }
+
+  /** The two digits of the low byte at `at`. */
+  byte(at: number, byte: number): void {
+    this.#view.setUint16(at, hexPairs[byte & 0xff]!, true);
+  }
+
+  text(end: number = this.#bytes.length): string {
+    return this.#bytes.toString('latin1', 0, end);
+  }
+}
+
+const digits = new HexText('0'.repeat(32));
+const TRACE_ID_AT = ',"trace_id":"'.length;
+const SPAN_ID_AT = TRACE_ID_AT + 32 + '","span_id":"'.length;
+const FLAGS_AT = SPAN_ID_AT + 16 + '","trace_flags":"'.length;
+const members = new HexText(
+  `,"trace_id":"${'0'.repeat(32)}","span_id":"${'0'.repeat(16)}","trace_flags":"00"`,
+);
+
 const NOT_HEX = 0x10;
 const nibbles = new Uint8Array(128).fill(NOT_HEX);
 for (let i = 0; i < 16; i++) nibbles['0123456789abcdef'.charCodeAt(i)] = i;
@@ -81,24 +128,36 @@ export class SpanIdentity implements SpanContext {
 
   /** 32 lowercase hex digits. */
   get traceId(): string {
-    if (this.#traceId === undefined) {
-      scratch.writeInt32BE(this.t0, 0);
-      scratch.writeInt32BE(this.t1, 4);
-      scratch.writeInt32BE(this.t2, 8);
-      scratch.writeInt32BE(this.t3, 12);
-      this.#traceId = scratch.toString('hex', 0, 16);
-    }
+    this.#traceId ??= this.#traceIdIn(digits, 0).text(32);
     return this.#traceId;
   }
 
   /** 16 lowercase hex digits. */
   get spanId(): string {
-    if (this.#spanId === undefined) {
-      scratch.writeInt32BE(this.s0, 0);
-      scratch.writeInt32BE(this.s1, 4);
-      this.#spanId = scratch.toString('hex', 0, 8);
-    }
+    this.#spanId ??= this.#spanIdIn(digits, 0).text(16);
     return this.#spanId;
+  }
+
+  #traceIdIn(text: HexText, at: number): HexText {
+    text.word(at, this.t0);
+    text.word(at + 8, this.t1);
+    text.word(at + 16, this.t2);
+    text.word(at + 24, this.t3);
+    return text;
+  }
+
+  #spanIdIn(text: HexText, at: number): HexText {
+    text.word(at, this.s0);
+    text.word(at + 8, this.s1);
+    return text;
+  }
+
+  /** Members of a JSON object: `,"trace_id":"…","span_id":"…","trace_flags":"01"`, as log lines carry them. */
+  jsonMembers(): string {
+    this.#traceIdIn(members, TRACE_ID_AT);
+    this.#spanIdIn(members, SPAN_ID_AT);
+    members.byte(FLAGS_AT, this.traceFlags);
+    return members.text();
   }
 
   get sampled(): boolean {

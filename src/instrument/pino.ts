@@ -12,9 +12,17 @@ interface LineKeys {
   readonly message: string;
 }
 
+/** How a line begins: texts, one after the other. */
+interface LineHead {
+  readonly level: string;
+  readonly time: string;
+  readonly context: string;
+  readonly bindings: string;
+}
+
 /** The logger of this agent; loggers of others have no `emitJsonLine`, and then lines are correlated only. */
 interface LineLogger {
-  emitJsonLine?(line: string, context: Context, keys: LineKeys | undefined): void;
+  emitJsonLine?(line: string, context: Context, keys: LineKeys | undefined, head: LineHead | undefined): void;
 }
 
 /** A logger as its prototype's methods see it: its parts stand under symbols. */
@@ -26,6 +34,13 @@ type AsJson = (this: PinoLogger, merged: object, message: unknown, level: number
 export interface Pino {
   (options: { level: string }, stream: { write(line: string): void }): object;
   readonly symbols: Readonly<Record<string, symbol>>;
+}
+
+/** Each level as the text that lines of it begin with. */
+type LevelTexts = Readonly<Record<number, string>>;
+
+interface Hooks {
+  readonly streamWrite?: (line: string) => string;
 }
 
 const PATCHED = Symbol.for('tricord.pino');
@@ -61,67 +76,115 @@ function loggerPrototype(pino: Pino, asJson: symbol): object | undefined {
   return object ?? undefined;
 }
 
-/** `asJson` is where a line is complete and nothing has been written: serializers, formatters and redaction are done. */
+/**
+ * `asJson` is where a line is complete and nothing has been written: serializers, formatters and redaction are done. It
+ * puts the text of the time behind that of the level, and the IDs go with it:
+ *
+ *     {"level":30 │ ,"time":1700000000000 │ ,"trace_id":"…" │ ,"pid":7,"hostname":"h" │ ,"order":3,"msg":"placed"}
+ *       level         time                  context           bindings
+ */
 function correlated(asJson: AsJson, symbols: Readonly<Record<string, symbol>>): AsJson {
   const logger = logs.getLogger('pino') as LineLogger;
-  const keys = new LoggerKeys(symbols);
-  const { hooksSym } = symbols;
-  const send = (from: PinoLogger, line: string, context: Context, level: number, time: string): void => {
-    const hooks = hooksSym && (from[hooksSym] as { streamWrite?: (line: string) => string } | undefined);
-    // What an application removes from its lines on their way out must not leave by our way either.
-    const sent = hooks?.streamWrite === undefined ? line : hooks.streamWrite(line);
-    logger.emitJsonLine?.(sent, context, keys.of(from, level, time));
-  };
+  const lines = new LineSender(logger, symbols);
   return function (merged, message, level, time) {
-    const plain = asJson.call(this, merged, message, level, time);
     const context = ObservabilityContext.active();
-    const line = withTrace(plain, context);
-    if (logger.emitJsonLine === undefined) return line;
-    try {
-      send(this, line, context, level, time);
-    } catch (error) {
-      reportFault('the instrumentation of pino', error);
-    }
+    const members = membersOf(context);
+    const line = asJson.call(this, merged, message, level, time + members);
+    if (logger.emitJsonLine !== undefined) lines.send(this, line, context, level, time, members);
     return line;
   };
 }
 
 let lastIdentity: ObservabilityContext['identity'];
-let lastFields = '';
+let lastMembers = '';
 
-/** The line with the IDs before its closing brace; unchanged when there is no span. Lines of one span share the text. */
-function withTrace(line: string, { identity }: ObservabilityContext): string {
-  if (identity === undefined) return line;
+/** The IDs as a line carries them; nothing when there is no span. Lines of one span share the text. */
+function membersOf({ identity }: ObservabilityContext): string {
+  if (identity === undefined) return '';
   if (identity !== lastIdentity) {
-    const flags = (identity.traceFlags & 0xff).toString(16).padStart(2, '0');
-    lastFields = `,"trace_id":"${identity.traceId}","span_id":"${identity.spanId}","trace_flags":"${flags}"`;
+    lastMembers = identity.jsonMembers();
     lastIdentity = identity;
   }
-  const brace = line.lastIndexOf('}');
-  if (brace < 0) return line;
-  return line.slice(0, brace) + lastFields + line.slice(brace);
+  return lastMembers;
+}
+
+class LineSender {
+  readonly #logger: LineLogger;
+  readonly #keys: LoggerKeys;
+  readonly #hooks: symbol | undefined;
+  readonly #levels: symbol;
+  readonly #bindings: symbol;
+  /** Filled for each line, and read before the next one. */
+  readonly #head = { level: '', time: '', context: '', bindings: '' };
+
+  constructor(logger: LineLogger, symbols: Readonly<Record<string, symbol>>) {
+    this.#logger = logger;
+    this.#keys = new LoggerKeys(symbols.messageKeySym!);
+    this.#hooks = symbols.hooksSym;
+    this.#levels = symbols.lsCacheSym!;
+    this.#bindings = symbols.chindingsSym!;
+  }
+
+  /** Never throws. */
+  send(
+    from: PinoLogger,
+    line: string,
+    context: ObservabilityContext,
+    level: number,
+    time: string,
+    members: string,
+  ): void {
+    try {
+      const levels = from[this.#levels] as LevelTexts;
+      const keys = this.#keys.of(from, levels, level, time);
+      const hooks = this.#hooks && (from[this.#hooks] as Hooks | undefined);
+      if (hooks?.streamWrite === undefined) {
+        const head = this.#head;
+        head.level = levels[level]!;
+        head.time = time;
+        head.context = members;
+        head.bindings = from[this.#bindings] as string;
+        this.#logger.emitJsonLine?.(line, context, keys, head);
+      } else {
+        // What an application removes from its lines on their way out must not leave by our way either.
+        this.#logger.emitJsonLine?.(hooks.streamWrite(line), context, keys, undefined);
+      }
+    } catch (error) {
+      reportFault('the instrumentation of pino', error);
+    }
+  }
 }
 
 /** Knows how each logger names its keys, from its options and from what it wrote first. */
 class LoggerKeys {
-  readonly #symbols: Readonly<Record<string, symbol>>;
+  readonly #messageKey: symbol;
   /** By the cache of rendered levels, which a root logger and its children share. Undefined: named as pino names them. */
-  readonly #byLevels = new WeakMap<object, LineKeys | undefined>();
+  readonly #byLevels = new WeakMap<LevelTexts, LineKeys | undefined>();
   /** Equal names are one object, however many loggers there are. */
   readonly #distinct = new Map<string, LineKeys | undefined>([['["level","time","msg"]', undefined]]);
+  /** Of the last line: most are of the same logger, or of its children. */
+  #levels: LevelTexts | undefined;
+  #keys: LineKeys | undefined;
 
-  constructor(symbols: Readonly<Record<string, symbol>>) {
-    this.#symbols = symbols;
+  constructor(messageKey: symbol) {
+    this.#messageKey = messageKey;
   }
 
-  of(logger: PinoLogger, level: number, time: string): LineKeys | undefined {
-    const levels = logger[this.#symbols.lsCacheSym!] as Record<number, string>;
-    const known = this.#byLevels.get(levels);
-    if (known !== undefined || this.#byLevels.has(levels)) return known;
+  of(logger: PinoLogger, levels: LevelTexts, level: number, time: string): LineKeys | undefined {
+    if (levels !== this.#levels) {
+      this.#keys = this.#byLevels.has(levels)
+        ? this.#byLevels.get(levels)
+        : this.#learn(logger, levels, level, time);
+      this.#levels = levels;
+    }
+    return this.#keys;
+  }
+
+  #learn(logger: PinoLogger, levels: LevelTexts, level: number, time: string): LineKeys | undefined {
     const keys = {
       level: firstKey(levels[level] ?? '') ?? 'level',
       time: firstKey(time) ?? 'time',
-      message: String(logger[this.#symbols.messageKeySym!] ?? 'msg'),
+      message: String(logger[this.#messageKey] ?? 'msg'),
     };
     const names = JSON.stringify(Object.values(keys));
     if (!this.#distinct.has(names)) this.#distinct.set(names, keys);

@@ -1,11 +1,12 @@
 // Turns one line of newline-delimited JSON, as pino writes it, into a LogRecord.
 import type { AttributeLimits, ValueCounters } from '../context/attributes.ts';
 import type { Clock } from '../context/clock.ts';
-import type { ObservabilityContext } from '../context/observability-context.ts';
+import { ObservabilityContext } from '../context/observability-context.ts';
 import { limits } from '../limits.ts';
 import { encodeLogContext, LogField } from '../transport/otlp/logs.ts';
-import type { Writer } from '../transport/otlp/writer.ts';
+import { Writer } from '../transport/otlp/writer.ts';
 import { CLOSE_BRACE, JsonScanner, MALFORMED, OPEN_BRACE, QUOTE } from './json-scanner.ts';
+import { type HeadFacts, type LineHead, LineHeads, millisOf } from './line-head.ts';
 import { writeException, writeOtherMembers } from './serialized-error.ts';
 import { severityOfLevel, severityOfName, textOfLevel } from './severity.ts';
 
@@ -26,16 +27,18 @@ interface KnownKey {
   readonly role: Role;
 }
 
+/** What a record has beside the content of its line: times, IDs, severity. */
+const RECORD_BYTES_BESIDE_LINE = 72;
 /** Stands for the body among the members, as the length of a key that no key has. */
 const BODY_KEY_LENGTH = -1;
 
-/** A number of seconds is smaller than this, one of milliseconds than the next, and so on to nanoseconds. */
-const SECONDS_MAX = 1e11;
-const MILLIS_MAX = 1e14;
-const MICROS_MAX = 1e17;
-
+/**
+ * Every line is read from its first byte to its last, but for what its writer says about its head: level and time are
+ * known then, and bindings of nothing but the process need no look.
+ */
 export class JsonLineScanner {
   readonly #scanner: JsonScanner;
+  readonly #heads: LineHeads;
   readonly #clock: Clock;
   readonly #limits: AttributeLimits;
   readonly #counters: ValueCounters;
@@ -61,44 +64,71 @@ export class JsonLineScanner {
     this.#limits = attributeLimits;
     this.#counters = counters;
     this.#known = knownKeys(keys);
+    this.#heads = new LineHeads(keys.time, line => this.#factsOf(line));
   }
 
   /**
    * Writes the line as one element of `ScopeLogs.log_records`, with the IDs and labels of `context`.
    * False when it is not one JSON object: then the line itself is the body. Never throws.
    */
-  write(writer: Writer, line: string, context: ObservabilityContext): boolean {
-    this.#severityNumber = 0;
-    this.#severityText = '';
-    this.#time = undefined;
-    this.#inSpan = context.identity !== undefined;
-    this.#dropped = 0;
-    this.#bodies = 0;
-    const observedTime = this.#clock.now();
-    const mark = writer.message(2);
-    const wellFormed = this.#tryMembers(writer, line, context);
+  write(writer: Writer, line: string, context: ObservabilityContext, head?: LineHead): boolean {
+    const from = head === undefined ? 0 : this.#heads.read(head);
+    this.#reset(context.identity !== undefined);
+    if (from > 0) this.#takeHead();
+    const mark = writer.message(2, line.length - from + RECORD_BYTES_BESIDE_LINE);
+    const wellFormed = this.#tryMembers(writer, line, from, context);
     if (!wellFormed) this.#lineAsBody(writer, mark, line, context);
     if (this.#time !== undefined) writer.time(LogField.time, this.#time);
     if (this.#severityNumber !== 0) writer.uint(LogField.severityNumber, this.#severityNumber);
     if (this.#severityText !== '') writer.string(LogField.severityText, this.#severityText);
     if (this.#dropped > 0) writer.uint(LogField.droppedAttributes, this.#dropped);
     encodeLogContext(writer, context.identity, context.identity?.traceFlags ?? 0);
-    writer.time(LogField.observedTime, observedTime);
+    // Seen when it was written: the line's time, where it has one (log data model, "Field: ObservedTimestamp").
+    writer.time(LogField.observedTime, this.#time ?? this.#clock.now());
     writer.close(mark);
     return wellFormed;
   }
 
-  #tryMembers(writer: Writer, line: string, context: ObservabilityContext): boolean {
+  #reset(inSpan: boolean): void {
+    this.#severityNumber = 0;
+    this.#severityText = '';
+    this.#time = undefined;
+    this.#inSpan = inSpan;
+    this.#dropped = 0;
+    this.#bodies = 0;
+  }
+
+  #takeHead(): void {
+    const { severityNumber, severityText, millis } = this.#heads;
+    this.#severityNumber = severityNumber;
+    this.#severityText = severityText;
+    if (millis !== undefined) this.#time = this.#clock.fromUnixMillis(millis);
+  }
+
+  /** What a line tells that stands alone; undefined when it is none. */
+  #factsOf(line: string): HeadFacts | undefined {
+    this.#reset(false);
+    const writer = new Writer(new Uint8Array(line.length * 3 + RECORD_BYTES_BESIDE_LINE));
+    if (!this.#tryMembers(writer, line, 0, ObservabilityContext.root)) return undefined;
+    const facts = { severityNumber: this.#severityNumber, severityText: this.#severityText };
+    return { ...facts, hasTime: this.#time !== undefined, members: this.#scanner.members.count };
+  }
+
+  #tryMembers(writer: Writer, line: string, from: number, context: ObservabilityContext): boolean {
     if (line.length > limits.frame_bytes_max) return false;
     const scanner = this.#scanner;
     try {
-      scanner.load(line);
+      scanner.load(from === 0 ? line : line.slice(from));
       this.#writeLabels(writer, context);
       scanner.skipSpace();
-      if (scanner.peek() !== OPEN_BRACE) return false;
-      if (scanner.enter(CLOSE_BRACE)) {
-        do this.#member(writer);
-        while (scanner.more(CLOSE_BRACE));
+      if (from > 0) {
+        while (scanner.more(CLOSE_BRACE)) this.#member(writer);
+      } else {
+        if (scanner.peek() !== OPEN_BRACE) return false;
+        if (scanner.enter(CLOSE_BRACE)) {
+          do this.#member(writer);
+          while (scanner.more(CLOSE_BRACE));
+        }
       }
       scanner.expectEnd();
       return true;
@@ -129,6 +159,7 @@ export class JsonLineScanner {
   #member(writer: Writer): void {
     const scanner = this.#scanner;
     const start = writer.pos;
+    if (this.#plainMember(writer, start)) return;
     const mark = writer.message(LogField.attributes);
     const length = scanner.key(writer);
     const key = writer.pos - length;
@@ -137,6 +168,27 @@ export class JsonLineScanner {
     scanner.anyValue(writer, 2);
     writer.close(mark);
     this.#keep(writer, start, mark, key - mark, length);
+  }
+
+  /** The short way of nearly all members: attributes and the body, of short text or a small integer. */
+  #plainMember(writer: Writer, start: number): boolean {
+    const scanner = this.#scanner;
+    const keyEnd = scanner.plainKeyEnd();
+    if (keyEnd < 0) return false;
+    const length = keyEnd - scanner.pos - 1;
+    const candidates = this.#known[length];
+    if (candidates !== undefined) {
+      for (let i = 0; i < candidates.length; i++) {
+        const { bytes, role } = candidates[i]!;
+        if (!scanner.isPlainKey(bytes)) continue;
+        if (role !== Role.message || !scanner.plainValue(writer, LogField.body, keyEnd)) return false;
+        this.#noteBody(writer, start);
+        return true;
+      }
+    }
+    if (!scanner.plainMember(writer, LogField.attributes, keyEnd)) return false;
+    this.#keep(writer, start, start + 2, 2, length);
+    return true;
   }
 
   /** Takes note of an attribute, or takes it back when there are too many. */
@@ -220,7 +272,10 @@ export class JsonLineScanner {
   #takeMessage(writer: Writer, start: number): void {
     writer.rewind(start);
     this.#scanner.anyValue(writer, LogField.body);
-    if (writer.overflowed) return;
+    if (!writer.overflowed) this.#noteBody(writer, start);
+  }
+
+  #noteBody(writer: Writer, start: number): void {
     const { members } = this.#scanner;
     const before = members.count;
     members.add(writer, 0, start, start, BODY_KEY_LENGTH);
@@ -281,11 +336,4 @@ function knownKeys(keys: LineKeys): KnownKey[][] {
     byLength[bytes.length]!.push({ bytes, role });
   }
   return byLength;
-}
-
-/** Milliseconds since the epoch from a time in seconds, milliseconds, microseconds or nanoseconds, told by its size. */
-function millisOf(time: number): number {
-  if (time < SECONDS_MAX) return time * 1e3;
-  if (time < MILLIS_MAX) return time;
-  return time < MICROS_MAX ? time / 1e3 : time / 1e6;
 }

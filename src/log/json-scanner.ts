@@ -20,6 +20,10 @@ const CLOSE_BRACKET = 0x5d;
 
 const DEPTH_MAX = 32;
 const INITIAL_BYTES = 16 * 1024;
+/** What most members are: short keys, and values whose lengths take one byte each. */
+const PLAIN_KEY_MAX = 64;
+const PLAIN_MESSAGE_MAX = 2 + 0x7f;
+const PLAIN_DIGITS_MAX = 9;
 /** Digits that surely stay below 2^53. */
 const SAFE_DIGITS = 15;
 const POWERS_OF_10 = Array.from({ length: SAFE_DIGITS + 1 }, (_, i) => 10 ** i);
@@ -119,6 +123,110 @@ export class JsonScanner {
     this.pos++;
     this.skipSpace();
     return length;
+  }
+
+  /**
+   * Where the key at the position ends when it is written as `JSON.stringify` does, without escapes and white space around
+   * it; -1 otherwise. Moves nothing.
+   */
+  plainKeyEnd(): number {
+    const source = this.#source;
+    const last = this.#end - 1;
+    if (source[this.pos] !== QUOTE) return -1;
+    for (let at = this.pos + 1; at < last; at++) {
+      const byte = source[at]!;
+      if (byte === QUOTE) return source[at + 1] === COLON ? at : -1;
+      if (byte === BACKSLASH || byte < 0x20) return -1;
+    }
+    return -1;
+  }
+
+  /** Whether the plain key at the position, which is as long, is this one. */
+  isPlainKey(key: Uint8Array): boolean {
+    const from = this.pos + 1;
+    for (let i = 0; i < key.length; i++) if (this.#source[from + i] !== key[i]) return false;
+    return true;
+  }
+
+  /**
+   * The member whose plain key ends at `keyEnd` as a `KeyValue` in field `field`, when its value is plain too and all of it
+   * stays below 128 bytes. False, with nothing moved, otherwise.
+   */
+  plainMember(writer: Writer, field: number, keyEnd: number): boolean {
+    const start = writer.pos;
+    const from = this.pos + 1;
+    const keyLength = keyEnd - from;
+    if (keyLength > PLAIN_KEY_MAX || start + PLAIN_MESSAGE_MAX > writer.end) return false;
+    const out = writer.bytes;
+    const key = start + 4;
+    for (let i = 0; i < keyLength; i++) out[key + i] = this.#source[from + i]!;
+    const end = this.#plainValue(out, 2, key + keyLength, keyEnd + 2, start + PLAIN_MESSAGE_MAX);
+    if (end < 0) return false;
+    out[start] = field * 8 + WireType.len;
+    out[start + 1] = end - start - 2;
+    out[start + 2] = 0x0a;
+    out[start + 3] = keyLength;
+    writer.pos = end;
+    return true;
+  }
+
+  /** The value behind a plain key that ends at `keyEnd` as an `AnyValue` in field `field`; as {@link plainMember}. */
+  plainValue(writer: Writer, field: number, keyEnd: number): boolean {
+    const start = writer.pos;
+    if (start + PLAIN_MESSAGE_MAX > writer.end) return false;
+    const end = this.#plainValue(writer.bytes, field, start, keyEnd + 2, start + PLAIN_MESSAGE_MAX);
+    if (end < 0) return false;
+    writer.pos = end;
+    return true;
+  }
+
+  /** Writes a string without escapes or a small integer at `start`, below `limit`; returns where it ends, or -1. */
+  #plainValue(out: Uint8Array, field: number, start: number, at: number, limit: number): number {
+    const source = this.#source;
+    const first = source[at]!;
+    let to = start + 4;
+    if (first === QUOTE) {
+      let from = at + 1;
+      const end = Math.min(this.#end, from + Math.min(limit - to, this.#lengthMax + 1));
+      for (; from < end; from++) {
+        const byte = source[from]!;
+        if (byte === QUOTE) break;
+        if (byte === BACKSLASH || byte < 0x20) return -1;
+        out[to++] = byte;
+      }
+      if (from >= end) return -1;
+      this.pos = from + 1;
+      out[start + 2] = 0x0a;
+      out[start + 3] = to - start - 4;
+    } else {
+      to = this.#plainInteger(out, start + 2, at);
+      if (to < 0) return -1;
+    }
+    out[start] = field * 8 + WireType.len;
+    out[start + 1] = to - start - 2;
+    return to;
+  }
+
+  /** `int_value = 3`, of up to nine digits. */
+  #plainInteger(out: Uint8Array, start: number, at: number): number {
+    const source = this.#source;
+    const end = Math.min(this.#end, at + PLAIN_DIGITS_MAX + 1);
+    let value = 0;
+    let from = at;
+    for (; from < end; from++) {
+      const byte = source[from]!;
+      if (byte < ZERO || byte > NINE) break;
+      value = value * 10 + (byte - ZERO);
+    }
+    const next = source[from];
+    const whole = from > at && from < end && (next === COMMA || next === CLOSE_BRACE);
+    if (!whole || (source[at] === ZERO && from > at + 1)) return -1;
+    this.pos = from;
+    out[start] = 0x18;
+    let to = start + 1;
+    for (; value > 0x7f; value >>>= 7) out[to++] = (value & 0x7f) | 0x80;
+    out[to] = value;
+    return to + 1;
   }
 
   /** The string at the position as field `field`. Returns the number of its bytes, which end at `writer.pos`. */

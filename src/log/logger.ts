@@ -11,6 +11,7 @@ import type { AnyValue, Sink } from '../transport/otlp/record.ts';
 import { Signal } from '../transport/otlp/record.ts';
 import type { LineKeys } from './json-line.ts';
 import { JsonLineScanner } from './json-line.ts';
+import type { LineHead } from './line-head.ts';
 import { severityOfName } from './severity.ts';
 
 /** What happened to log records since the start; every number only grows. */
@@ -162,8 +163,9 @@ export class Logger implements OtelLogger {
    * all else becomes attributes. A line that is not one JSON object becomes the body as it is. Never throws.
    *
    * @param keys the names of level, time and message where they differ; the same object for lines of the same kind
+   * @param head how the line begins, for who knows: most of it is then not read again
    */
-  emitJsonLine(line: string, context?: Context, keys?: LineKeys): void {
+  emitJsonLine(line: string, context?: Context, keys?: LineKeys, head?: LineHead): void {
     const { sink, counters } = this.#pipeline;
     const lines = this.#pipeline.scanner(keys);
     const from = context === undefined ? ObservabilityContext.active() : ObservabilityContext.from(context);
@@ -172,7 +174,7 @@ export class Logger implements OtelLogger {
       counters.refused++;
       return;
     }
-    if (!lines.write(writer, line, from)) counters.malformed_lines++;
+    if (!lines.write(writer, line, from, head)) counters.malformed_lines++;
     this.#pipeline.count(sink.commit(1));
   }
 }

@@ -16,7 +16,7 @@ const destination = { write: (line: string): void => void lines.push(line) };
 const span = trace.getTracer('test').startSpan('work');
 const { traceId, spanId } = span.spanContext();
 const underSpan = (fn: () => void): void => context.with(trace.setSpan(context.active(), span), fn);
-const suffix = `,"trace_id":"${traceId}","span_id":"${spanId}","trace_flags":"03"}\n`;
+const ids = `,"trace_id":"${traceId}","span_id":"${spanId}","trace_flags":"03"`;
 
 beforeEach(() => {
   lines = [];
@@ -24,14 +24,14 @@ beforeEach(() => {
 });
 
 describe('a line under a span', () => {
-  it('ends with the IDs, and is otherwise as pino writes it', () => {
+  it('has the IDs behind level and time, and is otherwise as pino writes it', () => {
     const options = { base: null, timestamp: false };
     const logger = pino(options, destination);
     logger.info({ a: 1 }, 'without');
     underSpan(() => logger.info({ a: 1 }, 'with'));
     assert.deepEqual(lines, [
       '{"level":30,"a":1,"msg":"without"}\n',
-      `{"level":30,"a":1,"msg":"with"${suffix}`,
+      `{"level":30${ids},"a":1,"msg":"with"}\n`,
     ]);
   });
 
@@ -44,11 +44,10 @@ describe('a line under a span', () => {
       child.warn('child');
       grandchild.warn({ secret: 'x' }, 'grandchild');
     });
-    const end = suffix.replace('\n', '\r\n');
     assert.deepEqual(lines, [
-      `{"level":40,"msg":"root"${end}`,
-      `{"level":40,"job":"etl","msg":"child"${end}`,
-      `{"level":40,"job":"etl","step":2,"secret":"[Redacted]","msg":"> grandchild"${end}`,
+      `{"level":40${ids},"msg":"root"}\r\n`,
+      `{"level":40${ids},"job":"etl","msg":"child"}\r\n`,
+      `{"level":40${ids},"job":"etl","step":2,"secret":"[Redacted]","msg":"> grandchild"}\r\n`,
     ]);
   });
 
@@ -122,6 +121,41 @@ describe('a log record', () => {
     assert.equal(plain!.body, 'plain');
   });
 
+  it('is the same whatever is known of the head of its line', () => {
+    const bindings = { pid: 7, hostname: 'h' };
+    const loggers = [
+      pino({ base: bindings }, destination),
+      pino({ base: bindings, timestamp: pino.stdTimeFunctions.isoTime }, destination),
+      pino({ base: bindings, timestamp: pino.stdTimeFunctions.unixTime }, destination),
+      pino({ base: { ...bindings, module: 'é"\n' } }, destination),
+      pino({ base: bindings, nestedKey: 'payload' }, destination),
+      pino({ base: bindings, formatters: { level: (label, level) => ({ label, level }) } }, destination),
+      pino({ base: { ...bindings, trace_id: 'mine' } }, destination),
+    ];
+    // What a logger's lines have in common is learnt from the first of them.
+    const log = (): void => loggers.forEach(logger => void logger.info({ order: 7, text: '"é' }, 'placed'));
+    for (let round = 0; round < 4; round++) log();
+    underSpan(log);
+    const rounds = Array.from({ length: 5 }, (_, round) =>
+      telemetry.records.slice(round * loggers.length, (round + 1) * loggers.length),
+    );
+    const facts = rounds.map(records =>
+      records.map(({ body, attributes, record: { severityNumber, severityText, timeUnixNano } }) => {
+        assert.ok(timeUnixNano > 0n);
+        return { body, severityNumber, severityText, attributes: { ...attributes } };
+      }),
+    );
+    for (const later of facts.slice(1, 4)) assert.deepEqual(later, facts[0]);
+    delete facts[0]![6]!.attributes.trace_id;
+    assert.deepEqual(facts[4], facts[0]);
+    assert.deepEqual(facts[0]![0], {
+      ...{ body: 'placed', severityNumber: 9, severityText: 'info' },
+      attributes: { order: 7, text: '"é' },
+    });
+    assert.equal(facts[0]![3]!.attributes.module, 'é"\n');
+    assert.equal(facts[0]![5]!.attributes.level, 30);
+  });
+
   it('has a severity for custom levels', () => {
     const logger = pino({ customLevels: { audit: 35 } }, destination);
     logger.audit('custom');
@@ -145,7 +179,7 @@ describe('instrumentPino()', () => {
   it('does nothing the second time', () => {
     instrumentPino(pino);
     underSpan(() => pino({ base: null, timestamp: false }, destination).info('once'));
-    assert.deepEqual(lines, [`{"level":30,"msg":"once"${suffix}`]);
+    assert.deepEqual(lines, [`{"level":30${ids},"msg":"once"}\n`]);
     assert.equal(telemetry.records.length, 1);
   });
 
