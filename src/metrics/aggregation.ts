@@ -74,10 +74,3 @@ export interface Recorder {
 export function measuredUnder(context: Context | undefined): ObservabilityContext {
   return context === undefined ? ObservabilityContext.active() : ObservabilityContext.from(context);
 }
-
-/** A copy of `slots` with room for `size`; at least twice as large, so that growth costs little per series. */
-export function grown(slots: Float64Array, size: number): Float64Array {
-  const larger = new Float64Array(Math.max(size, slots.length * 2));
-  larger.set(slots);
-  return larger;
-}

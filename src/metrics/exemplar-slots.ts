@@ -1,16 +1,16 @@
-// Keeps, per slot, the last measurement of the interval that may serve as an exemplar.
-import type { SpanIdentity } from '../context/identity.ts';
+// Keeps, per slot, one measurement of the interval as an exemplar: each that may serve with the same chance.
+import { randomWord, type SpanIdentity } from '../context/identity.ts';
 import { Labels } from '../context/labels.ts';
 import type { ObservabilityContext } from '../context/observability-context.ts';
 import type { ExemplarRecord } from '../transport/otlp/metrics.ts';
 import type { AttributeList } from '../transport/otlp/record.ts';
+import { grown } from './slots.ts';
 
 /** Which measurements may become exemplars (`OTEL_METRICS_EXEMPLAR_FILTER`). */
 export type ExemplarFilter = 'trace_based' | 'always_on' | 'always_off';
 
 /** Reused in place; it keeps an identity and labels, both small and immutable, and never a context or a span. */
 class Slot implements ExemplarRecord {
-  interval = -1;
   value = 0;
   time = 0;
   identity: SpanIdentity | undefined;
@@ -28,12 +28,22 @@ export interface ExemplarRules {
   readonly clock: { now(): number };
 }
 
-/** Slots are numbered by the aggregation: one per series, or one per bucket of each series. */
+const TWO_32 = 2 ** 32;
+const SLOTS_MIN = 16;
+
+/**
+ * Slots are numbered by the aggregation: one per series, or one per bucket of each series. Each is a reservoir of one: of n
+ * measurements the slot keeps the k-th with probability 1 / n, and draws beforehand which one will be the next to stay, so
+ * that the others cost a count (metrics SDK specification, "SimpleFixedSizeExemplarReservoir"; Vitter's algorithm R).
+ *
+ * Invariant: where `seen` is 0 the slot is empty; the next measurement to be kept is the one that `seen` counts `next`.
+ */
 export class ExemplarSlots {
   readonly #rules: ExemplarRules;
   readonly #slots: (Slot | undefined)[] = [];
-  #interval = 0;
-  #taken = 0;
+  #seen = new Float64Array(SLOTS_MIN);
+  #next = new Float64Array(SLOTS_MIN);
+  #empty = true;
 
   constructor(rules: ExemplarRules) {
     this.#rules = rules;
@@ -47,13 +57,26 @@ export class ExemplarSlots {
   }
 
   take(index: number, value: number, context: ObservabilityContext): void {
+    if (index >= this.#seen.length) this.#grow(index);
+    const seen = this.#seen[index]! + 1;
+    this.#seen[index] = seen;
+    if (seen >= this.#next[index]!) this.#keep(index, seen, value, context);
+  }
+
+  #keep(index: number, seen: number, value: number, context: ObservabilityContext): void {
     const slot = this.#slots[index] ?? this.#newSlot(index);
-    slot.interval = this.#interval;
     slot.value = value;
     slot.time = this.#rules.clock.now();
     slot.identity = context.identity;
     slot.labels = context.labels;
-    this.#taken++;
+    // The chance that none of those up to the n-th is kept is seen / n.
+    this.#next[index] = Math.floor((seen * TWO_32) / ((randomWord() >>> 0) + 1)) + 1;
+    this.#empty = false;
+  }
+
+  #grow(index: number): void {
+    this.#seen = grown(this.#seen, index + 1);
+    this.#next = grown(this.#next, index + 1);
   }
 
   /** Fills up to `index`, so that the array stays dense. */
@@ -66,11 +89,11 @@ export class ExemplarSlots {
 
   /** The exemplars that the interval has in `count` slots from `first` on. */
   since(first: number, count: number): readonly ExemplarRecord[] {
-    if (this.#taken === 0) return none;
+    if (this.#empty) return none;
     const found: Slot[] = [];
     for (let index = first; index < first + count; index++) {
       const slot = this.#slots[index];
-      if (slot === undefined || slot.interval !== this.#interval) continue;
+      if (slot === undefined || this.#seen[index] === 0) continue;
       slot.filteredAttributes = this.#filtered(slot.labels);
       found.push(slot);
     }
@@ -86,7 +109,8 @@ export class ExemplarSlots {
 
   /** Begins the next interval: exemplars are reported once. */
   advance(): void {
-    this.#interval++;
-    this.#taken = 0;
+    this.#seen.fill(0);
+    this.#next.fill(0);
+    this.#empty = true;
   }
 }

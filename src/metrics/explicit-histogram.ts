@@ -5,10 +5,10 @@ import {
   Aggregation,
   type AggregationRules,
   type Descriptor,
-  grown,
   measuredUnder,
   type Recorder,
 } from './aggregation.ts';
+import { grown } from './slots.ts';
 
 /** The default bounds of the metrics SDK specification, "Explicit Bucket Histogram Aggregation". */
 export const defaultBounds: readonly number[] = [

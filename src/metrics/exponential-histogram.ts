@@ -1,7 +1,8 @@
 // Histograms whose bucket bounds are powers of a base that adapts to the range of the measurements.
 import type { Attributes, Context } from '@opentelemetry/api';
 import type { ExponentialHistogramPoint, ExponentialHistogramRecord } from '../transport/otlp/metrics.ts';
-import { Aggregation, grown, measuredUnder, type Recorder } from './aggregation.ts';
+import { Aggregation, measuredUnder, type Recorder } from './aggregation.ts';
+import { grown } from './slots.ts';
 
 /** Defaults of the metrics SDK specification, "Base2 Exponential Bucket Histogram Aggregation". */
 const BUCKETS_MAX = 160;

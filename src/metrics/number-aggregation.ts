@@ -6,10 +6,10 @@ import {
   Aggregation,
   type AggregationRules,
   type Descriptor,
-  grown,
   measuredUnder,
   type Recorder,
 } from './aggregation.ts';
+import { grown } from './slots.ts';
 
 const SERIES_MIN = 4;
 
