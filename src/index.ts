@@ -24,6 +24,7 @@ export {
   registerMetricProducer,
   type ScopeMetrics,
 } from './metrics/metric-producer.ts';
+export type { BindableHistogram, BoundHistogram } from './metrics/sync-instruments.ts';
 export type { Options } from './options.ts';
 export type {
   ExemplarRecord,

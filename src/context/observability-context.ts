@@ -1,6 +1,6 @@
 // The context of the work under way: which span, which labels, which baggage; what all three signals read.
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Baggage, Context, Span } from '@opentelemetry/api';
+import type { Baggage, Context, Span, TimeInput } from '@opentelemetry/api';
 import { createContextKey, trace } from '@opentelemetry/api';
 import { decodeContext, encodeContext } from './binary-form.ts';
 import { processClock } from './clock.ts';
@@ -91,6 +91,14 @@ export class ObservabilityContext implements Context {
    */
   static enter(context: Context): void {
     storage.enterWith(ObservabilityContext.from(context));
+  }
+
+  /**
+   * What {@link timestamp} is for work that began at `time`, a `performance.now()` reading for example: nanoseconds since the
+   * anchor of the process' clock.
+   */
+  static timestampOf(time: TimeInput): number {
+    return processClock.fromTimeInput(time);
   }
 
   /** This context, or a wrapped one of another implementation, which keeps answering for its own keys. */

@@ -29,6 +29,8 @@ interface Mount {
 const mounts = new WeakMap<object, Mount | null>();
 /** The router that each route belongs to. */
 const owners = new WeakMap<object, object>();
+/** What was found out of each route, for as long as no router is mounted. */
+let templates = new WeakMap<object, string>();
 
 /** Gives server spans of Express applications the template of their route; see `docs/instrumentation.md` for its limits. */
 export function instrumentExpress(): void {
@@ -60,16 +62,34 @@ function learnMounts(parent: object, args: readonly unknown[]): void {
   const path = typeof handlers[0] === 'function' ? '/' : pattern(args[0]);
   for (const handler of handlers) {
     const isRouter = typeof handler === 'function' && Array.isArray((handler as { stack?: unknown }).stack);
-    if (isRouter) mounts.set(handler, mounts.has(handler) ? null : { path, parent });
+    if (!isRouter) continue;
+    mounts.set(handler, mounts.has(handler) ? null : { path, parent });
+    templates = new WeakMap();
   }
 }
 
 function readExpressRoute(request: ExpressRequest): string | undefined {
   const { route } = request;
-  if (route === undefined || route.path === undefined || !Array.isArray(route.stack)) return undefined;
+  if (route === undefined) return undefined;
+  const template = templates.get(route) ?? learnTemplate(route);
+  if (template === undefined) return readPlainRoute(request);
+  return join(request.app?.path?.() ?? '', template);
+}
+
+/** The template of a route below its application; undefined when it cannot be known. */
+function learnTemplate(route: NonNullable<ExpressRequest['route']>): string | undefined {
+  if (route.path === undefined || !Array.isArray(route.stack)) return undefined;
   const prefix = mountTemplate(owners.get(route));
-  const base = prefix === undefined ? (request.baseUrl ?? '') : (request.app?.path?.() ?? '') + prefix;
-  return join(base, pattern(route.path));
+  if (prefix === undefined) return undefined;
+  const template = join(prefix, pattern(route.path));
+  templates.set(route, template);
+  return template;
+}
+
+/** Where a router is mounted at several places: the place as the client wrote it. */
+function readPlainRoute({ route, baseUrl = '' }: ExpressRequest): string | undefined {
+  if (route?.path === undefined || !Array.isArray(route.stack)) return undefined;
+  return join(baseUrl, pattern(route.path));
 }
 
 /** The templates of all mounts down to the router; undefined when they cannot be known. */

@@ -16,11 +16,76 @@ export const headerGetter: TextMapGetter<IncomingHttpHeaders> = {
   get: (carrier, key) => carrier[key],
 };
 
+/** What the headers of a request may hold that concerns its span. */
+export const HeaderOf = { context: 1, scheme: 2, body: 4 } as const;
+
+const schemeHeaders = ['x-forwarded-proto', 'forwarded'];
+const bodyHeaders = ['content-length', 'transfer-encoding'];
+
+interface KnownHeader {
+  readonly name: string;
+  readonly firstLetter: number;
+  readonly kind: number;
+}
+
+/** Bit that makes an ASCII letter a small one. */
+const SMALL = 0x20;
+
+/**
+ * Tells what a request's headers hold by a look at the lengths and first letters of their names: most requests hold nothing of
+ * it, and then Node need not make an object of their headers for us.
+ */
+export class HeaderSurvey {
+  /** By the length of the name. */
+  readonly #known: KnownHeader[][] = [];
+
+  /** @param contextHeaders what the propagator reads */
+  constructor(contextHeaders: readonly string[]) {
+    this.#add(contextHeaders, HeaderOf.context);
+    this.#add(schemeHeaders, HeaderOf.scheme);
+    this.#add(bodyHeaders, HeaderOf.body);
+  }
+
+  #add(names: readonly string[], kind: number): void {
+    for (const each of names) {
+      const name = each.toLowerCase();
+      this.#known[name.length] ??= [];
+      this.#known[name.length]!.push({ name, firstLetter: name.charCodeAt(0) | SMALL, kind });
+    }
+  }
+
+  /** The kinds that are there, or-ed. */
+  of({ rawHeaders }: IncomingMessage): number {
+    let kinds = 0;
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const name = rawHeaders[i]!;
+      const candidates = this.#known[name.length];
+      if (candidates === undefined) continue;
+      const firstLetter = name.charCodeAt(0) | SMALL;
+      for (const known of candidates) {
+        if (known.firstLetter === firstLetter && known.name === name.toLowerCase()) kinds |= known.kind;
+      }
+    }
+    return kinds;
+  }
+}
+
+/** `https` or `http`, as the connection is. */
+export function schemeOfConnection({ socket }: IncomingMessage): 'http' | 'https' {
+  return (socket as { encrypted?: boolean } | null)?.encrypted === true ? 'https' : 'http';
+}
+
 /** `https` or `http`, as the client saw it: by the proxy's word, or by the connection. */
 export function schemeOf(request: IncomingMessage): 'http' | 'https' {
   const proto = first(request.headers['x-forwarded-proto']) ?? forwarded(request.headers, 'proto');
   if (proto === 'http' || proto === 'https') return proto;
-  return (request.socket as { encrypted?: boolean } | null)?.encrypted === true ? 'https' : 'http';
+  return schemeOfConnection(request);
+}
+
+/** Whether a body follows. */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  const length = headers['content-length'];
+  return (length !== undefined && length !== '0') || headers['transfer-encoding'] !== undefined;
 }
 
 /** Sets what is known when the request has arrived (semantic conventions, "HTTP server span"). */

@@ -2,12 +2,21 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Attributes, Context, Histogram, ObservableResult, Span, Tracer } from '@opentelemetry/api';
+import type { Attributes, ObservableResult, Span, Tracer } from '@opentelemetry/api';
 import { metrics, propagation, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { ObservabilityContext } from '../index.ts';
 import { listen } from './channel.ts';
 import { durationBuckets, HTTP_SCOPE, Http, knownMethod, methodInName } from './http-conventions.ts';
-import { describeServerRequest, headerGetter, schemeOf } from './http-server-request.ts';
+import { isServerError, ServerDurations } from './http-server-durations.ts';
+import {
+  describeServerRequest,
+  HeaderOf,
+  HeaderSurvey,
+  hasBody,
+  headerGetter,
+  schemeOf,
+  schemeOfConnection,
+} from './http-server-request.ts';
 
 const SERVER = { kind: SpanKind.SERVER } as const;
 const CALL = Symbol('tricord.server-call');
@@ -25,11 +34,11 @@ const OLDEST = Symbol('tricord.oldest-server-call');
 class ServerCall {
   readonly request: ServedRequest;
   readonly response: ServerResponse;
-  readonly method: string;
-  readonly scheme: string;
   readonly span: Span;
   readonly context: ObservabilityContext;
-  readonly startedMs: number = performance.now();
+  readonly startedMs: number;
+  /** Counts it while it is under way. */
+  readonly active: ActiveRequests;
   /** Set by frameworks that say it themselves. */
   route: string | undefined = undefined;
   error: unknown = undefined;
@@ -39,21 +48,34 @@ class ServerCall {
   constructor(
     request: ServedRequest,
     response: ServerResponse,
+    active: ActiveRequests,
     tracer: Tracer,
     parent: ObservabilityContext,
   ) {
     this.request = request;
     this.response = response;
-    this.method = knownMethod(request.method);
-    this.scheme = schemeOf(request);
-    this.span = tracer.startSpan(methodInName(this.method), SERVER, parent);
-    this.context = parent.withSpan(this.span);
+    this.active = active;
+    this.startedMs = performance.now();
+    this.span = tracer.startSpan(active.spanName, SERVER, parent);
+    this.context = parent.withSpan(this.span, ObservabilityContext.timestampOf(this.startedMs));
   }
 }
 
-interface ActiveRequests {
-  count: number;
+/** Requests of one method and scheme that are under way: read when metrics are collected, so that one costs two additions. */
+class ActiveRequests {
+  count = 0;
+  readonly method: string;
+  readonly scheme: string;
+  /** What a span is called until its route is known. */
+  readonly spanName: string;
   readonly attributes: Attributes;
+
+  constructor(method: string, scheme: string) {
+    this.method = method;
+    this.scheme = scheme;
+    this.spanName = methodInName(method);
+    this.attributes = { [Http.method]: method, [Http.scheme]: scheme };
+  }
 }
 
 interface ServedRequest extends IncomingMessage {
@@ -101,18 +123,21 @@ export function instrumentHttpServer(): void {
 
 class HttpServer {
   readonly #tracer: Tracer = trace.getTracer(HTTP_SCOPE);
-  readonly #duration: Histogram;
-  /** Requests under way by method and scheme; read when metrics are collected, so that a request costs two additions. */
-  readonly #active = new Map<string, ActiveRequests>();
+  readonly #durations: ServerDurations;
+  readonly #active = { http: new Map<string, ActiveRequests>(), https: new Map<string, ActiveRequests>() };
   readonly #abort: (this: ServedSocket) => void;
+  /** Made with the first request: by then the global propagator is the one that stays. */
+  #survey: HeaderSurvey | undefined;
 
   constructor() {
     const meter = metrics.getMeter(HTTP_SCOPE);
-    this.#duration = meter.createHistogram('http.server.request.duration', {
-      unit: 's',
-      description: 'Duration of HTTP server requests.',
-      advice: { explicitBucketBoundaries: durationBuckets },
-    });
+    this.#durations = new ServerDurations(
+      meter.createHistogram('http.server.request.duration', {
+        unit: 's',
+        description: 'Duration of HTTP server requests.',
+        advice: { explicitBucketBoundaries: durationBuckets },
+      }),
+    );
     meter
       .createObservableUpDownCounter('http.server.active_requests', {
         unit: '{request}',
@@ -127,13 +152,17 @@ class HttpServer {
   }
 
   start({ request, response, socket }: ServerMessage): void {
-    const parent = propagation.extract(ObservabilityContext.root, request.headers, headerGetter);
-    const call = new ServerCall(request, response, this.#tracer, ObservabilityContext.from(parent));
+    this.#survey ??= new HeaderSurvey(propagation.fields());
+    const headers = this.#survey.of(request);
+    const scheme = headers & HeaderOf.scheme ? schemeOf(request) : schemeOfConnection(request);
+    const active = this.#activeOf(request.method, scheme);
+    const parent = headers & HeaderOf.context ? contextOf(request) : ObservabilityContext.root;
+    const call = new ServerCall(request, response, active, this.#tracer, parent);
     request[CALL] = call;
     this.#enqueue(socket, call);
-    this.#activeOf(call).count++;
-    if (call.span.isRecording()) describeServerRequest(call.span, request, call.scheme);
-    if (hasBody(request)) request.emit = emitInContext;
+    active.count++;
+    if (call.span.isRecording()) describeServerRequest(call.span, request, scheme);
+    if (headers & HeaderOf.body && hasBody(request)) request.emit = emitInContext;
     ObservabilityContext.enter(call.context);
   }
 
@@ -159,57 +188,53 @@ class HttpServer {
   }
 
   /** @param context carries the labels that were set on the way, for the metric */
-  #end(call: ServerCall, context: Context): void {
-    const { request, response, span } = call;
+  #end(call: ServerCall, context: ObservabilityContext): void {
+    const { request, response, span, active } = call;
     call.ended = true;
-    this.#activeOf(call).count--;
+    active.count--;
     const route = call.route ?? readRoute(request);
     const statusCode = response.headersSent ? response.statusCode : undefined;
-    const failed = statusCode !== undefined && statusCode >= 500;
-    this.#duration.record(
-      (performance.now() - call.startedMs) / 1000,
-      {
-        [Http.method]: call.method,
-        [Http.scheme]: call.scheme,
-        [Http.statusCode]: statusCode,
-        [Http.route]: route,
-        [Http.protocolVersion]: request.httpVersion,
-        [Http.errorType]: failed ? String(statusCode) : undefined,
-      },
-      context,
-    );
-    if (span.isRecording()) describeServerResponse(call, route, statusCode, failed);
+    const seconds = (performance.now() - call.startedMs) / 1000;
+    const { method, scheme } = active;
+    this.#durations.record(seconds, context, route, method, scheme, statusCode, request.httpVersion);
+    if (span.isRecording()) describeServerResponse(call, route, statusCode);
     span.end();
   }
 
-  #activeOf(call: ServerCall): ActiveRequests {
-    const key = call.method + call.scheme;
-    let active = this.#active.get(key);
+  #activeOf(requestMethod: string | undefined, scheme: 'http' | 'https'): ActiveRequests {
+    const method = knownMethod(requestMethod);
+    let active = this.#active[scheme].get(method);
     if (active === undefined) {
-      active = { count: 0, attributes: { [Http.method]: call.method, [Http.scheme]: call.scheme } };
-      this.#active.set(key, active);
+      active = new ActiveRequests(method, scheme);
+      this.#active[scheme].set(method, active);
     }
     return active;
   }
 
   #observeActive(result: ObservableResult): void {
-    for (const { count, attributes } of this.#active.values()) result.observe(count, attributes);
+    for (const byMethod of Object.values(this.#active)) {
+      for (const { count, attributes } of byMethod.values()) result.observe(count, attributes);
+    }
   }
 }
 
+/** The context that the caller sent along. */
+function contextOf({ headers }: IncomingMessage): ObservabilityContext {
+  return ObservabilityContext.from(propagation.extract(ObservabilityContext.root, headers, headerGetter));
+}
+
 function describeServerResponse(
-  call: ServerCall,
+  { span, active, error }: ServerCall,
   route: string | undefined,
   statusCode: number | undefined,
-  failed: boolean,
 ): void {
-  const { span, method, error } = call;
-  if (statusCode !== undefined) span.setAttribute(Http.statusCode, statusCode);
   if (route !== undefined) {
     span.setAttribute(Http.route, route);
-    span.updateName(`${methodInName(method)} ${route}`);
+    span.updateName(`${active.spanName} ${route}`);
   }
-  if (!failed) return;
+  if (statusCode === undefined) return;
+  span.setAttribute(Http.statusCode, statusCode);
+  if (!isServerError(statusCode)) return;
   span.setAttribute(Http.errorType, String(statusCode));
   if (error instanceof Error) span.recordException(error);
   span.setStatus({ code: SpanStatusCode.ERROR });
@@ -223,11 +248,6 @@ function remove(socket: ServedSocket, call: ServerCall): void {
   }
   while (before && before.next !== call) before = before.next;
   if (before) before.next = call.next;
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  const length = headers['content-length'];
-  return (length !== undefined && length !== '0') || headers['transfer-encoding'] !== undefined;
 }
 
 /**

@@ -70,6 +70,13 @@ export interface Recorder {
   record(value: number, attributes: Attributes | undefined, context: Context | undefined): void;
 }
 
+/** A recorder whose series may be looked up beforehand. */
+export interface SeriesRecorder extends Recorder {
+  /** The series of these attributes outside of any labels; -1 when it has none of its own. */
+  seriesOf(attributes: Attributes): number;
+  recordIn(series: number, value: number, context: ObservabilityContext): void;
+}
+
 /** The context of a measurement: the given one, or the active one. */
 export function measuredUnder(context: Context | undefined): ObservabilityContext {
   return context === undefined ? ObservabilityContext.active() : ObservabilityContext.from(context);

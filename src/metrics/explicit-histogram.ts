@@ -1,12 +1,13 @@
 // Histograms with fixed bucket bounds.
 import type { Attributes, Context } from '@opentelemetry/api';
+import type { ObservabilityContext } from '../context/observability-context.ts';
 import type { HistogramPoint, HistogramRecord } from '../transport/otlp/metrics.ts';
 import {
   Aggregation,
   type AggregationRules,
   type Descriptor,
   measuredUnder,
-  type Recorder,
+  type SeriesRecorder,
 } from './aggregation.ts';
 import { grown } from './slots.ts';
 
@@ -27,7 +28,7 @@ const EXTRA = 3;
  *
  * Invariant: bucket i counts the measurements in (bounds[i - 1], bounds[i]]; the point's count is the sum of its buckets.
  */
-export class ExplicitHistogram extends Aggregation implements Recorder, HistogramRecord {
+export class ExplicitHistogram extends Aggregation implements SeriesRecorder, HistogramRecord {
   readonly type = 'histogram';
   readonly #bounds: Float64Array;
   readonly #buckets: number;
@@ -44,7 +45,14 @@ export class ExplicitHistogram extends Aggregation implements Recorder, Histogra
 
   record(value: number, attributes: Attributes | undefined, context: Context | undefined): void {
     const under = measuredUnder(context);
-    const series = this.series.find(attributes, under.labels);
+    this.recordIn(this.series.find(attributes, under.labels), value, under);
+  }
+
+  seriesOf(attributes: Attributes): number {
+    return this.series.own(attributes);
+  }
+
+  recordIn(series: number, value: number, under: ObservabilityContext): void {
     const first = series * this.#width;
     if (first >= this.#slots.length) this.#grow(series);
     const bucket = this.#bucketOf(value);

@@ -1,7 +1,8 @@
 // Histograms whose bucket bounds are powers of a base that adapts to the range of the measurements.
 import type { Attributes, Context } from '@opentelemetry/api';
+import type { ObservabilityContext } from '../context/observability-context.ts';
 import type { ExponentialHistogramPoint, ExponentialHistogramRecord } from '../transport/otlp/metrics.ts';
-import { Aggregation, measuredUnder, type Recorder } from './aggregation.ts';
+import { Aggregation, measuredUnder, type SeriesRecorder } from './aggregation.ts';
 import { grown } from './slots.ts';
 
 /** Defaults of the metrics SDK specification, "Base2 Exponential Bucket Histogram Aggregation". */
@@ -56,13 +57,20 @@ export function bucketIndex(value: number, scale: number): number {
  * are 0. The scale only ever falls: when a value would need a 161st bucket, neighbours merge in pairs until it fits.
  * Measurements are not negative.
  */
-export class ExponentialHistogram extends Aggregation implements Recorder, ExponentialHistogramRecord {
+export class ExponentialHistogram extends Aggregation implements SeriesRecorder, ExponentialHistogramRecord {
   readonly type = 'exponentialHistogram';
   #slots: Float64Array = new Float64Array(0);
 
   record(value: number, attributes: Attributes | undefined, context: Context | undefined): void {
     const under = measuredUnder(context);
-    const series = this.series.find(attributes, under.labels);
+    this.recordIn(this.series.find(attributes, under.labels), value, under);
+  }
+
+  seriesOf(attributes: Attributes): number {
+    return this.series.own(attributes);
+  }
+
+  recordIn(series: number, value: number, under: ObservabilityContext): void {
     const first = series * WIDTH;
     if (first >= this.#slots.length) this.#grow(series);
     const slots = this.#slots;

@@ -1,7 +1,7 @@
 // From an attribute set to the number of its series, without sorting or joining for a set that was seen before.
 import type { Attributes } from '@opentelemetry/api';
 import { type CleanValue, cleanValue } from '../context/attributes.ts';
-import type { Labels } from '../context/labels.ts';
+import { Labels } from '../context/labels.ts';
 import { limits } from '../limits.ts';
 import type { AttributeList } from '../transport/otlp/record.ts';
 import type { MetricCounters } from './metric-counters.ts';
@@ -103,6 +103,12 @@ export class SeriesIndex {
     }
     if (step !== undefined && step.series >= 0) return step.series;
     return this.#resolve(this.#pathOf(attributes, labels));
+  }
+
+  /** As {@link find} outside of any labels; -1 for what went to the overflow series. */
+  own(attributes: Attributes): number {
+    const series = this.find(attributes, Labels.empty);
+    return this.attributes[series] === overflow ? -1 : series;
   }
 
   /** Every key and value in the order in which {@link find} meets them, read once: a getter may not answer twice alike. */

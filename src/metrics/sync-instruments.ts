@@ -1,6 +1,6 @@
 // The instruments that measurements are made with: counter, up-down counter, gauge, histogram.
 import type { Attributes, Context, Counter, Gauge, Histogram, UpDownCounter } from '@opentelemetry/api';
-import type { Recorder } from './aggregation.ts';
+import { measuredUnder, type Recorder, type SeriesRecorder } from './aggregation.ts';
 import type { MetricCounters } from './metric-counters.ts';
 
 /**
@@ -58,9 +58,46 @@ export class LastValueGauge extends SyncInstrument implements Gauge {
   }
 }
 
+/** Measurements of one and the same attributes, which are looked up once. */
+export interface BoundHistogram {
+  record(value: number, context?: Context): void;
+}
+
+/** A histogram that may know {@link BoundHistogram}s: those of this agent do, those of other SDKs do not. */
+export interface BindableHistogram extends Histogram {
+  bind?(attributes: Attributes): BoundHistogram;
+}
+
 /** Of non-negative measurements. */
-export class BucketHistogram extends SyncInstrument implements Histogram {
+export class BucketHistogram extends SyncInstrument implements BindableHistogram {
+  readonly #series: SeriesRecorder;
+  readonly #counters: MetricCounters;
+
+  constructor(recorder: SeriesRecorder, counters: MetricCounters) {
+    super(recorder, counters);
+    this.#series = recorder;
+    this.#counters = counters;
+  }
+
   record(value: number, attributes?: Attributes, context?: Context): void {
     this.takeGrowing(value, attributes, context);
+  }
+
+  /** For who measures often under the same attributes. Under labels, which may become attributes, they are looked up again. */
+  bind(attributes: Attributes): BoundHistogram {
+    const fixed = { ...attributes };
+    let series = -1;
+    const record = (value: number, context?: Context): void => {
+      const under = measuredUnder(context);
+      if (series < 0 || under.labels.count > 0 || !(value >= 0 && value < Number.POSITIVE_INFINITY))
+        this.takeGrowing(value, fixed, under);
+      else this.#series.recordIn(series, value, under);
+    };
+    try {
+      series = this.#series.seriesOf(fixed);
+    } catch {
+      this.#counters.rejected++;
+    }
+    return { record };
   }
 }

@@ -1,4 +1,4 @@
-// Exemplars: the last sampled measurement of the interval, with its span and with what the series does not say.
+// Exemplars: one of the interval's sampled measurements, with its span and with what the series does not say.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createContextKey, ROOT_CONTEXT, TraceFlags, trace } from '@opentelemetry/api';
@@ -39,7 +39,7 @@ const idsOf = (exemplars: readonly DecodedExemplar[]): string[] =>
 const idOf = ({ identity }: ObservabilityContext): string => `${identity?.traceId}-${identity?.spanId}`;
 
 describe('exemplars', () => {
-  it('of a counter are the last sampled addition per series and interval', () => {
+  it('of a counter are one of the sampled additions per series and interval', () => {
     const { meter, collect } = fixture();
     const counter = meter.createCounter('c');
     const [first, last, other] = [sampled(), sampled(), sampled()];
@@ -49,8 +49,10 @@ describe('exemplars', () => {
     counter.add(8, { a: 1 });
     other.run(() => counter.add(16, { a: 2 }));
     const [one, two] = numberPoints(metricNamed(collect(), 'c'));
-    assert.deepEqual(idsOf(one!.exemplars), [idOf(last)]);
-    assert.equal(one!.exemplars[0]?.value, 2);
+    assert.equal(one!.exemplars.length, 1);
+    const { value } = one!.exemplars[0]!;
+    assert.ok(value === 1 || value === 2, `${value}`);
+    assert.deepEqual(idsOf(one!.exemplars), [idOf(value === 1 ? first : last)]);
     assert.ok(one!.exemplars[0]!.timeUnixNano <= one!.timeUnixNano);
     assert.ok(one!.exemplars[0]!.timeUnixNano >= one!.startTimeUnixNano);
     assert.deepEqual(idsOf(two!.exemplars), [idOf(other)]);
@@ -67,14 +69,32 @@ describe('exemplars', () => {
     const { meter, collect } = fixture();
     const histogram = meter.createHistogram('h', { advice: { explicitBucketBoundaries: [1, 2] } });
     const contexts = [sampled(), sampled(), sampled(), sampled()];
-    const values = [0.5, 0.7, 1.5, 99];
+    const values = [0.5, 0.5, 1.5, 99];
     for (const [i, value] of values.entries()) contexts[i]!.run(() => histogram.record(value));
     const [point] = histogramPoints(metricNamed(collect(), 'h'));
     assert.deepEqual(
       point!.exemplars.map(exemplar => exemplar.value),
-      [0.7, 1.5, 99],
+      [0.5, 1.5, 99],
     );
-    assert.deepEqual(idsOf(point!.exemplars), contexts.slice(1).map(idOf));
+    const [first, ...others] = idsOf(point!.exemplars);
+    assert.ok(contexts.slice(0, 2).map(idOf).includes(first!));
+    assert.deepEqual(others, contexts.slice(2).map(idOf));
+  });
+
+  it('are each of the measurements with the same chance', () => {
+    const { meter, collect } = fixture();
+    const counter = meter.createCounter('c');
+    const [intervals, measurements] = [4000, 5];
+    const kept = new Array<number>(measurements).fill(0);
+    sampled().run(() => {
+      for (let interval = 0; interval < intervals; interval++) {
+        for (let value = 0; value < measurements; value++) counter.add(value);
+        kept[Number(numberPoints(metricNamed(collect(), 'c'))[0]!.exemplars[0]!.value)]! += 1;
+      }
+    });
+    const share = 1 / measurements;
+    const deviation = Math.sqrt(intervals * share * (1 - share));
+    for (const count of kept) assert.ok(Math.abs(count - intervals * share) < 6 * deviation, `${kept}`);
   });
 
   it('of an exponential histogram spread over its magnitudes', () => {
