@@ -1,8 +1,9 @@
 // Builds everything that runs: the agent, the collector, and the collector's page.
 import { spawnSync } from 'node:child_process';
-import { cpSync } from 'node:fs';
+import { cpSync, globSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
+import { bundle } from './bundle.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const page = join(root, 'collector/web/page');
@@ -16,6 +17,12 @@ const { status } = spawnSync(
   },
 );
 if (status !== 0) process.exit(status ?? 1);
+
+const declarations = globSync('**/*.ts', { cwd: join(root, 'src') }).map(file => file.replace(/ts$/, 'd.ts'));
+const built = new Set([...declarations, ...(await bundle())]);
+// What an earlier build has left of sources that are gone.
+for (const file of globSync('dist/**/*.{js,cjs,ts,cts}', { cwd: root }))
+  if (!built.has(file.slice('dist/'.length))) rmSync(join(root, file));
 
 await build({
   entryPoints: [join(page, 'main.tsx')],

@@ -1,4 +1,4 @@
-// Runs the agent's tests on the oldest Node.js that is supported and on the later ones, each installed once.
+// Builds, and runs the agent's tests on the oldest Node.js that is supported and on the later ones, each installed once.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
@@ -10,7 +10,7 @@ const tests = [
   'test/{context,trace,metrics,log,transport,instrument,register}/**/*.test.ts',
 ];
 /** They look at the repository as a whole, whatever Node runs them. */
-const once = ['test/tidy.test.ts', 'test/lock-file.test.ts'];
+const once = ['test/build.test.ts', 'test/tidy.test.ts', 'test/lock-file.test.ts'];
 
 const root = resolve(import.meta.dirname, '..');
 const cache = join(root, 'node_modules/.cache/test-matrix');
@@ -19,6 +19,11 @@ const tree = join(cache, 'tree');
 function fail(message: string): never {
   process.stderr.write(`${message}\n`);
   process.exit(1);
+}
+
+function build(): void {
+  const { status } = spawnSync(process.execPath, [join(root, 'scripts/build.ts')], { stdio: 'inherit' });
+  if (status !== 0) fail('— the build failed');
 }
 
 /** The path of a Node.js of this version; installed from npm unless it is there. */
@@ -59,7 +64,7 @@ function writeTree(): void {
     write(path.replace(/\.ts$/, '.js'), renamed(text));
   }
   write('package.json', renamed(readFileSync(join(root, 'package.json'), 'utf8')));
-  for (const path of ['test/register/apps', 'docs/options.md'])
+  for (const path of ['dist', 'test/register/apps', 'docs/options.md'])
     cpSync(join(root, path), join(tree, path), { recursive: true });
 }
 
@@ -70,6 +75,7 @@ function runTests(node: string): boolean {
   return spawnSync(node, args, { cwd: tree, stdio: 'inherit' }).status === 0;
 }
 
+build();
 writeTree();
 const failed = versions.filter(version => {
   const node = install(version);

@@ -32,7 +32,7 @@ const table: readonly { readonly from: RegExp; readonly may: RegExp }[] = [
   },
   { from: /^src\/(options|limits|errors|exit)\.ts$/, may: /^src\/(errors|limits)\.ts$|^node:/ },
   { from: /^src\/index\.ts$/, may: /^src\/(?!instrument)|^node:|^@opentelemetry\// },
-  { from: /^src\/register\.ts$/, may: /^src\/(index|options)\.ts$|^src\/instrument\/|^node:/ },
+  { from: /^src\/register\.ts$/, may: /^src\/instrument\// },
   { from: /^collector\/self-telemetry\.ts$/, may: /^collector\/|^tricord(\/otlp)?$|^node:/ },
   { from: /^collector\/queue\//, may: /^collector\/(queue\/|component\.ts$)|^tricord\/otlp$|^node:/ },
   {

@@ -7,7 +7,7 @@ import { instrumentHttpServer } from './http-server.ts';
 import { onPackageLoad } from './module-hooks.ts';
 import { instrumentLoadedPino } from './pino.ts';
 import { instrumentPromClient } from './prom-client.ts';
-import { startRuntimeMetrics } from './runtime-metrics.ts';
+import { startRuntimeMetricsLater } from './runtime-metrics.ts';
 import { instrumentUndici } from './undici.ts';
 
 const instrumentations: ReadonlyMap<string, () => void> = new Map([
@@ -18,7 +18,7 @@ const instrumentations: ReadonlyMap<string, () => void> = new Map([
   ['fastify', instrumentFastify],
   ['pino', instrumentLoadedPino],
   ['prom-client', () => onPackageLoad('prom-client', instrumentPromClient)],
-  ['runtime-metrics', () => void startRuntimeMetrics()],
+  ['runtime-metrics', startRuntimeMetricsLater],
 ]);
 
 /**

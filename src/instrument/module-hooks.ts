@@ -1,6 +1,7 @@
 // Finds libraries as the application loads them, without a frame in its stack traces or a change to their source.
-import nodeModule, { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { reportFault } from './fault.ts';
 
 /** Looks at what a module of the package exports; true when it is the package's main one and has been dealt with. */
@@ -10,84 +11,103 @@ const NODE_MODULES = 'node_modules';
 const { cache } = createRequire(import.meta.url);
 const patches = new Map<string, Patch>();
 const done = new WeakSet<object>();
+/** The names in the manifests of folders that are named like a package but not as it is. */
+const aliases = new Map<string, string>();
 
 /**
  * Calls `patch` with the exports of the named package, once for every copy that is loaded, however it is loaded: by
  * `require`, or by `import` when the package is CommonJS. Copies that are loaded already come at once.
  *
- *     resolve hook: `pino` is asked for ─▶ its file's place in `require.cache` waits for the module
- *     Node puts the module there        ─▶ the module waits for `loaded`
- *     Node sets `module.loaded`         ─▶ patch(module.exports)
+ *     Node puts a module into `require.cache` ─▶ one of a named package waits for `loaded`
+ *     Node sets `module.loaded`               ─▶ patch(module.exports)
  *
- * Why so: a `load` hook breaks `import` of CommonJS on Node 22.15, and subscribers of the channel `module.require` (as
- * wrapped loader functions would) move the place that Node prints for an uncaught exception.
+ * Why so: a resolve hook costs about as much for each module of the application as finding the module does, a `load` hook
+ * breaks `import` of CommonJS on Node 22.15, and subscribers of the channel `module.require` (as wrapped loader functions
+ * would) move the place that Node prints for an uncaught exception.
  */
 export function onPackageLoad(packageName: string, patch: Patch): void {
-  if (patches.size === 0) watchResolution();
+  if (patches.size === 0) watchCache();
   patches.set(packageName, patch);
   for (const [file, module] of Object.entries(cache)) {
     if (module?.loaded === true && packageOf(file) === packageName) offer(packageName, module);
   }
 }
 
-function watchResolution(): void {
-  // Not imported by name: versions of Node that lack it must be able to load this file, and be told that they are too old.
-  nodeModule.registerHooks({
-    resolve(specifier, context, nextResolve) {
-      const resolved = nextResolve(specifier, context);
-      const name = packageOf(specifier);
-      if (name !== '' && patches.has(name)) waitFor(name, resolved.url);
-      return resolved;
-    },
-  });
+/** What is new in the cache is none of its own properties yet, so that its prototype is asked to set it. */
+function watchCache(): void {
+  const prototype = Object.create(Object.getPrototypeOf(cache) as object | null) as object;
+  const set = (target: object, file: string | symbol, module: unknown, receiver: unknown): boolean => {
+    const isSet = Reflect.set(target, file, module, receiver);
+    if (typeof file === 'string') meet(packageOf(file), module);
+    return isSet;
+  };
+  Object.setPrototypeOf(cache, new Proxy(prototype, { set }));
 }
 
-/** The package that a specifier or a file name belongs to; empty for relative specifiers and files of no package. */
-function packageOf(id: string): string {
-  if (id[0] === '.') return '';
-  const at = id.lastIndexOf(NODE_MODULES);
-  if (at < 0 && (id[0] === '/' || id.includes(':'))) return '';
-  const start = at < 0 ? 0 : at + NODE_MODULES.length + 1;
-  let end = separator(id, start);
-  if (id[start] === '@') end = separator(id, end + 1);
-  return id.slice(start, end);
+/**
+ * The package that a file belongs to, by its folder; a copy that was installed under another name, such as `express4`, by
+ * its manifest. Empty for files of no package.
+ */
+function packageOf(file: string): string {
+  const at = file.lastIndexOf(NODE_MODULES);
+  if (at < 0) return '';
+  const start = at + NODE_MODULES.length + 1;
+  let end = separator(file, start);
+  if (file[start] === '@') end = separator(file, end + 1);
+  const name = file.slice(start, end);
+  const isAlike = !patches.has(name) && [...patches.keys()].some(known => name.includes(known));
+  return isAlike ? nameInManifest(file.slice(0, end)) : name;
+}
+
+function nameInManifest(folder: string): string {
+  const known = aliases.get(folder);
+  if (known !== undefined) return known;
+  let name = '';
+  try {
+    const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { name?: unknown };
+    name = String(manifest.name);
+  } catch {
+    // What has no manifest that can be read is no package.
+  }
+  aliases.set(folder, name);
+  return name;
 }
 
 /** Where the path segment ends that begins at `from`. */
-function separator(id: string, from: number): number {
-  for (let i = from; i < id.length; i++) {
-    if (id[i] === '/' || id[i] === '\\') return i;
+function separator(file: string, from: number): number {
+  for (let i = from; i < file.length; i++) {
+    if (file[i] === '/' || file[i] === '\\') return i;
   }
-  return id.length;
+  return file.length;
 }
 
-/** Waits for the module at the URL. What is only resolved, or is an ES module, never comes, and nothing is seen of this. */
-function waitFor(name: string, url: string): void {
+/** What is not loaded is offered when it is; what is no module of Node's never is, and nothing is seen of this. */
+function meet(name: string, module: unknown): void {
+  if (!patches.has(name) || typeof module !== 'object' || module === null) return;
   try {
-    if (!url.startsWith('file:')) return;
-    const file = fileURLToPath(url);
-    const module = cache[file];
-    if (module?.loaded === true) offer(name, module);
-    else if (module === undefined) {
-      whenSet<NodeJS.Module>(cache, file, added =>
-        whenSet<boolean>(added, 'loaded', () => offer(name, added)),
-      );
-    }
+    const { loaded } = module as NodeJS.Module;
+    if (loaded) offer(name, module as NodeJS.Module);
+    else whenLoaded(module as NodeJS.Module, () => offer(name, module as NodeJS.Module));
   } catch (error) {
     reportFault(`the instrumentation of ${name}`, error);
   }
 }
 
-/** Calls `then` when somebody sets the property; until then it keeps its value, and after it is an ordinary one again. */
-function whenSet<Value>(object: object, key: string, then: (value: Value) => void): void {
-  const before: unknown = Reflect.get(object, key);
-  Object.defineProperty(object, key, {
+/** Calls `then` when somebody sets `loaded`; until then it keeps its value, and after it is an ordinary property again. */
+function whenLoaded(module: NodeJS.Module, then: () => void): void {
+  const before = module.loaded;
+  Object.defineProperty(module, 'loaded', {
     configurable: true,
     enumerable: before !== undefined,
     get: () => before,
-    set(value: Value) {
-      Object.defineProperty(object, key, { configurable: true, enumerable: true, writable: true, value });
-      then(value);
+    set(value: boolean) {
+      Object.defineProperty(module, 'loaded', {
+        configurable: true,
+        enumerable: true,
+        writable: true,
+        value,
+      });
+      then();
     },
   });
 }

@@ -8,7 +8,6 @@ import {
   PerformanceObserver,
   performance,
 } from 'node:perf_hooks';
-import { getHeapSpaceStatistics } from 'node:v8';
 import {
   type BatchObservableResult,
   type Meter,
@@ -42,18 +41,39 @@ interface Source {
  * it costs a timer in native code and a callback per garbage collection, and it does not keep the process alive.
  *
  * Semantic conventions: "Node.js runtime metrics", "V8 JS engine runtime metrics", "Process metrics".
+ *
+ * @param whenTurning when to begin with what the event loop tells of, its delay and the collections; by default at once
  */
-export function startRuntimeMetrics(meter: Meter = metrics.getMeter('tricord/runtime')): () => void {
-  const sources = [eventLoopDelay(meter), eventLoopUse(meter), heap(meter), cpu(meter), memory(meter)];
-  for (const { instruments, read } of sources) meter.addBatchObservableCallback(read, [...instruments]);
-  const collections = observeCollections(meter);
+export function startRuntimeMetrics(
+  meter: Meter = metrics.getMeter('tricord/runtime'),
+  whenTurning: (begin: () => void) => void = begin => begin(),
+): () => void {
+  const sources: Source[] = [];
+  let collections: PerformanceObserver | undefined;
+  let stopped = false;
+  const add = (source: Source): void => {
+    meter.addBatchObservableCallback(source.read, [...source.instruments]);
+    sources.push(source);
+  };
+  for (const source of [eventLoopUse, heap, cpu, memory]) add(source(meter));
+  whenTurning(() => {
+    if (stopped) return;
+    add(eventLoopDelay(meter));
+    collections = observeCollections(meter);
+  });
   return () => {
-    collections.disconnect();
+    stopped = true;
+    collections?.disconnect();
     for (const { instruments, read, stop } of sources) {
       meter.removeBatchObservableCallback(read, [...instruments]);
       stop?.();
     }
   };
+}
+
+/** As `tricord/register` does: what shows nothing before the event loop turns waits until the application has loaded. */
+export function startRuntimeMetricsLater(): void {
+  startRuntimeMetrics(undefined, begin => void setImmediate(begin).unref());
 }
 
 type DelayHistogram = ReturnType<typeof monitorEventLoopDelay>;
@@ -140,6 +160,8 @@ function heap(meter: Meter): Source {
   return {
     instruments: [total, used, available, physical],
     read(result) {
+      // Loaded here, as no process needs it to start.
+      const { getHeapSpaceStatistics } = process.getBuiltinModule('node:v8');
       for (const space of getHeapSpaceStatistics()) {
         const attributes = { 'v8js.heap.space.name': space.space_name };
         result.observe(total, space.space_size, attributes);

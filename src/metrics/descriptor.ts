@@ -20,11 +20,12 @@ export type InstrumentKind =
   | 'observable up-down counter'
   | 'observable gauge';
 
-/** Metrics API specification, "Instrument name syntax". */
-const validName = /^[a-z][a-z0-9_.\-/]{0,254}$/i;
+/** Metrics API specification, "Instrument name syntax". The bound in the pattern would make it slow to compile. */
+const validName = /^[a-zA-Z][a-zA-Z0-9_.\-/]*$/;
+const NAME_LENGTH_MAX = 255;
 
 export const isValidName = (name: unknown): name is string =>
-  typeof name === 'string' && validName.test(name);
+  typeof name === 'string' && name.length <= NAME_LENGTH_MAX && validName.test(name);
 
 export class InstrumentDescriptor implements NumberDescriptor {
   readonly kind: InstrumentKind;

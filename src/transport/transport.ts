@@ -1,5 +1,6 @@
 // The application thread's face of the transport: the sink, the counters, and the flushes.
 import { randomBytes } from 'node:crypto';
+import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { OptionError } from '../errors.ts';
 import { limits } from '../limits.ts';
@@ -309,9 +310,8 @@ export class Transport {
 /** Whether the free-running number `done` is at `number` or behind it. */
 const isReached = (done: number, number: number): boolean => ((done - number) | 0) >= 0;
 
-/** The entry beside this file, in the sources as in the build. */
+/** The entry beside this file, which is as this one is: source or built. */
 function workerUrl(): URL {
-  return import.meta.url.endsWith('.ts')
-    ? new URL('./worker.ts', import.meta.url)
-    : new URL('./worker.js', import.meta.url);
+  const { href } = new URL('./worker.ts', import.meta.url);
+  return new URL(href.replace(/\.ts$/, extname(import.meta.url)));
 }

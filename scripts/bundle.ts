@@ -1,0 +1,87 @@
+// Bundles the agent: one CommonJS file for each of its threads, which is quick to load, and thin entries around them.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { type BuildOptions, build, transform } from 'esbuild';
+
+const root = resolve(import.meta.dirname, '..');
+const dist = join(root, 'dist');
+
+/** What runs in the application's thread, by the module that other packages import. */
+const entries = ['index', 'instrument/pino', 'instrument/prom-client'];
+/** All of them in one file, so that there is one copy of every module however the agent is loaded. */
+const agent = [
+  ...entries.map(entry => `export * from './src/${entry}.ts';`),
+  "export { register } from './src/instrument/registration.ts';",
+].join('\n');
+
+const common = {
+  bundle: true,
+  platform: 'node',
+  target: 'node22.15',
+  logLevel: 'warning',
+} as const satisfies BuildOptions;
+
+/**
+ * Writes everything of `dist/` that runs.
+ * @returns the files, relative to `dist/`
+ */
+export async function bundle(): Promise<string[]> {
+  const written: string[] = [];
+  const write = (path: string, text: string): void => {
+    const file = join(dist, path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+    written.push(path);
+  };
+  const exported = await exportedNames();
+  const all = ['register', ...exported.flatMap(([, names]) => names)];
+  const agentText = await commonJs({ stdin: { contents: agent, resolveDir: root } });
+  // Never run: tells who imports it as an ES module what there is to import.
+  write('agent.cjs', `${agentText}0 && (module.exports = { ${all.join(', ')} });\n`);
+  write('worker.cjs', await commonJs({ entryPoints: [join(root, 'src/transport/worker.ts')] }));
+  for (const [entry, names] of exported) {
+    const from = `${'../'.repeat(entry.split('/').length - 1) || './'}agent.cjs`;
+    write(`${entry}.js`, `export { ${names.join(', ')} } from '${from}';\n`);
+  }
+  write('register.js', "import { register } from './agent.cjs';\n\nregister();\n");
+  write('register.cjs', "require('./agent.cjs').register();\n");
+  write('register.d.cts', 'export {};\n');
+  // The collector's, and a copy of its own: it has no state, and the agent's file would be more to load.
+  const otlp = 'transport/otlp/index';
+  write(`${otlp}.js`, await text({ entryPoints: [join(root, `src/${otlp}.ts`)], format: 'esm' }));
+  return written;
+}
+
+async function text(options: BuildOptions): Promise<string> {
+  const { outputFiles } = await build({ ...common, ...options, write: false });
+  return outputFiles![0]!.text;
+}
+
+/** Without comments, which the runtime would read as well, but with names and lines, for the sake of stack traces. */
+async function commonJs(options: BuildOptions): Promise<string> {
+  const minified = await text({
+    ...options,
+    format: 'cjs',
+    minifyWhitespace: true,
+    define: { 'import.meta.url': 'importMetaUrl', 'import.meta.dirname': '__dirname' },
+    banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href;" },
+  });
+  const { code } = await transform(minified);
+  // A class that names itself is printed as `var Name = class _Name`; programs would see that name.
+  const classes = new Set([...code.matchAll(/^var (\w+) = class _\1\b/gm)].map(match => match[1]!));
+  return `"use strict";\n${code.replaceAll(/\b_(\w+)\b/g, (whole, name: string) => (classes.has(name) ? name : whole))}`;
+}
+
+/** What each entry exports. */
+async function exportedNames(): Promise<[entry: string, names: readonly string[]][]> {
+  const { metafile } = await build({
+    ...common,
+    entryPoints: entries.map(entry => join(root, `src/${entry}.ts`)),
+    outdir: dist,
+    format: 'esm',
+    write: false,
+    metafile: true,
+    absWorkingDir: root,
+  });
+  return entries.map(entry => [entry, metafile!.outputs[`dist/${entry}.js`]!.exports]);
+}

@@ -1,0 +1,38 @@
+// What `tricord/register` does: starts the agent and instruments the application's libraries, once per process.
+import { isMainThread } from 'node:worker_threads';
+import { start } from '../index.ts';
+import { reportFault, tell } from './fault.ts';
+import { installInstrumentations } from './installation.ts';
+
+const NODE_MIN = { major: 22, minor: 15 } as const;
+const REGISTERED = Symbol.for('tricord.registered');
+
+/** Whatever fails here is told on one line of stderr, and the application runs as it would without us. */
+export function register(): void {
+  // Threads inherit `--require`: those of libraries, such as pino's transports, have nothing to observe.
+  if (!isMainThread || !claim()) return;
+  if (!isSupported(process.versions.node)) {
+    const { major, minor } = NODE_MIN;
+    tell(`not started: Node.js ${major}.${minor} or later is needed, this is ${process.versions.node}.`);
+    return;
+  }
+  try {
+    const agent = start();
+    if (agent !== undefined) installInstrumentations(agent.options.instrumentations);
+  } catch (error) {
+    reportFault('the start', error);
+  }
+}
+
+/** True for the first copy of this module in the process, in whatever way and from wherever it was loaded. */
+function claim(): boolean {
+  const global = globalThis as { [REGISTERED]?: true };
+  if (global[REGISTERED]) return false;
+  global[REGISTERED] = true;
+  return true;
+}
+
+function isSupported(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > NODE_MIN.major || (major === NODE_MIN.major && minor >= NODE_MIN.minor);
+}
