@@ -1,4 +1,4 @@
-// Texts that come again and again, as they go onto the wire: encoded once, and then copied by words.
+// Attribute keys as they go onto the wire: each is encoded once, and then copied by words.
 
 /** Texts that are kept: what is set once per request must not fill the memory with keys. */
 const TEXTS_MAX = 2048;
@@ -58,33 +58,5 @@ export class TextTable {
     }
     this.#recent[place] = known;
     return known;
-  }
-}
-
-/**
- * Values that are the same from record to record, such as a method or a host, by the place where they stand. A text is
- * encoded when it comes twice in a row; what changes from record to record never is.
- */
-export class RepeatedTexts {
-  readonly #encoded: EncodedText[] = new Array<EncodedText>(PLACES).fill(new EncodedText(''));
-  readonly #last: string[] = new Array<string>(PLACES).fill('');
-
-  /** The encoded text; undefined when it is not the one that stood at the place before. */
-  find(text: string, place: number): EncodedText | undefined {
-    const at = place & (PLACES - 1);
-    const encoded = this.#encoded[at]!;
-    return encoded.text === text ? encoded : this.#learn(text, at);
-  }
-
-  #learn(text: string, at: number): EncodedText | undefined {
-    if (text.length > TEXT_BYTES_MAX) return undefined;
-    if (this.#last[at] !== text) {
-      this.#last[at] = text;
-      return undefined;
-    }
-    if (!isKept(text)) return undefined;
-    const encoded = new EncodedText(text);
-    this.#encoded[at] = encoded;
-    return encoded;
   }
 }

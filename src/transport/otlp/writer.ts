@@ -1,5 +1,5 @@
 // The single-pass protobuf writer: primitives over one window of bytes, lengths reserved and back-filled.
-import { type EncodedText, RepeatedTexts, TextTable } from './text-table.ts';
+import { type EncodedText, TextTable } from './text-table.ts';
 import type { AnyValue, AttributeList } from './value.ts';
 
 /** Protobuf wire types. */
@@ -8,7 +8,7 @@ export const WireType = { varint: 0, fixed64: 1, len: 2, fixed32: 5 } as const;
 const LIMIT_DEPTH = 32;
 const TWO_32 = 4294967296;
 /** Texts up to this length are copied character by character, longer ones by the runtime: see `bench -- span`. */
-const SHORT_TEXT_MAX = 24;
+const SHORT_TEXT_MAX = 40;
 /** The most bytes that UTF-8 needs for one UTF-16 unit. */
 const UTF8_BYTES_MAX = 3;
 /** The most bytes that UTF-8 needs for one character. */
@@ -38,7 +38,6 @@ export class Writer {
   readonly #anchorHigh: number;
   readonly #anchorLow: number;
   readonly #keys = new TextTable();
-  readonly #values = new RepeatedTexts();
   /** The memory of `bytes` once more, for whole words and for text. */
   #view!: DataView;
   #text!: Buffer;
@@ -315,9 +314,8 @@ export class Writer {
     for (let i = 0; i < count; i++) {
       const key = keys[i]!;
       const value = values[i];
-      const place = (field << 4) + i;
-      const encoded = this.#keys.find(key, place);
-      if (encoded === undefined || !this.#smallKeyValue(field, place, encoded, value))
+      const encoded = this.#keys.find(key, (field << 4) + i);
+      if (encoded === undefined || !this.#smallKeyValue(field, encoded, value))
         this.keyValue(field, key, value);
     }
   }
@@ -326,14 +324,14 @@ export class Writer {
    * A `KeyValue` whose lengths are known before they are written: a known key, and a number, a boolean, or ASCII text
    * with which it stays below 128 bytes. False, with nothing written, for any other.
    */
-  #smallKeyValue(field: number, place: number, key: EncodedText, value: AnyValue): boolean {
+  #smallKeyValue(field: number, key: EncodedText, value: AnyValue): boolean {
     const start = this.pos;
     const textLength = typeof value === 'string' ? value.length : 0;
     const contentMax = key.length + NUMBER_BYTES_MAX + textLength;
     if (contentMax > SMALL_MESSAGE_MAX || field > 15 || start + 2 + contentMax > this.end) return false;
     const at = start + 2 + key.length;
     this.#words(key.words, start + 2);
-    const end = typeof value === 'string' ? this.#smallText(value, at, place) : this.#smallScalar(value, at);
+    const end = typeof value === 'string' ? this.#smallText(value, at) : this.#smallScalar(value, at);
     if (end < 0) return false;
     const { bytes } = this;
     bytes[start] = field * 8 + WireType.len;
@@ -347,16 +345,11 @@ export class Writer {
   }
 
   /** `value = 2 { string_value = 1 }` at a place where it fits. */
-  #smallText(value: string, at: number, place: number): number {
+  #smallText(value: string, at: number): number {
     const { bytes } = this;
     const { length } = value;
     bytes[at] = 0x12;
     bytes[at + 1] = length + 2;
-    const encoded = this.#values.find(value, place);
-    if (encoded !== undefined) {
-      this.#words(encoded.words, at + 2);
-      return at + 2 + encoded.length;
-    }
     bytes[at + 2] = 0x0a;
     bytes[at + 3] = length;
     return length > SHORT_TEXT_MAX ? this.#asciiByRuntime(value, at + 4) : this.#ascii(value, at + 4);
