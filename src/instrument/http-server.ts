@@ -19,7 +19,7 @@ import {
 } from './http-server-request.ts';
 
 const SERVER = { kind: SpanKind.SERVER } as const;
-const CALL = Symbol('tricord.server-call');
+const CONTEXT = Symbol('tricord.server-context');
 const OLDEST = Symbol('tricord.oldest-server-call');
 
 /**
@@ -43,7 +43,6 @@ class ServerCall {
   route: string | undefined = undefined;
   error: unknown = undefined;
   next: ServerCall | undefined = undefined;
-  ended = false;
 
   constructor(
     request: ServedRequest,
@@ -79,7 +78,9 @@ class ActiveRequests {
 }
 
 interface ServedRequest extends IncomingMessage {
-  [CALL]?: ServerCall | undefined;
+  readonly socket: ServedSocket;
+  /** Only where a body follows: it may outlive the call. A property more makes requests slower for Express. */
+  [CONTEXT]?: ObservabilityContext;
 }
 
 /** Undefined: not seen yet; null: nothing under way. */
@@ -104,14 +105,21 @@ export function setRouteReader(reader: RouteReader): void {
 
 /** Tells the route template of a request under way. */
 export function setRoute(request: IncomingMessage, route: string): void {
-  const call = (request as ServedRequest)[CALL];
+  const call = callOf(request as ServedRequest);
   if (call !== undefined) call.route = route;
 }
 
 /** Tells what a request under way failed with; it goes onto the span when the response is a 5xx. */
 export function setRequestError(request: IncomingMessage, error: unknown): void {
-  const call = (request as ServedRequest)[CALL];
+  const call = callOf(request as ServedRequest);
   if (call !== undefined) call.error = error;
+}
+
+/** Undefined when the request is not under way. */
+function callOf(request: ServedRequest, socket: ServedSocket | null = request.socket): ServerCall | undefined {
+  let call = socket?.[OLDEST] ?? undefined;
+  while (call !== undefined && call.request !== request) call = call.next;
+  return call;
 }
 
 /** Observes every server of node:http and node:https in this thread, from the next request on. */
@@ -158,11 +166,13 @@ class HttpServer {
     const active = this.#activeOf(request.method, scheme);
     const parent = headers & HeaderOf.context ? contextOf(request) : ObservabilityContext.root;
     const call = new ServerCall(request, response, active, this.#tracer, parent);
-    request[CALL] = call;
     this.#enqueue(socket, call);
     active.count++;
     if (call.span.isRecording()) describeServerRequest(call.span, request, scheme);
-    if (headers & HeaderOf.body && hasBody(request)) request.emit = emitInContext;
+    if (headers & HeaderOf.body && hasBody(request)) {
+      request[CONTEXT] = call.context;
+      request.emit = emitInContext;
+    }
     ObservabilityContext.enter(call.context);
   }
 
@@ -180,8 +190,8 @@ class HttpServer {
 
   /** Published when the whole response has been handed to the operating system, in the context that ended it. */
   finish({ request, socket }: ServerMessage): void {
-    const call = request[CALL];
-    if (call === undefined || call.ended) return;
+    const call = callOf(request, socket);
+    if (call === undefined) return;
     remove(socket, call);
     const active = ObservabilityContext.active();
     this.#end(call, active.span === call.span ? active : call.context);
@@ -190,7 +200,6 @@ class HttpServer {
   /** @param context carries the labels that were set on the way, for the metric */
   #end(call: ServerCall, context: ObservabilityContext): void {
     const { request, response, span, active } = call;
-    call.ended = true;
     active.count--;
     const route = call.route ?? readRoute(request);
     const statusCode = response.headersSent ? response.statusCode : undefined;
@@ -255,7 +264,7 @@ function remove(socket: ServedSocket, call: ServerCall): void {
  * request; so the events of the request itself carry its context.
  */
 function emitInContext(this: ServedRequest, ...event: Parameters<EventEmitter['emit']>): boolean {
-  const context = this[CALL]?.context;
+  const context = this[CONTEXT];
   return context === undefined ? emitOn(this, ...event) : context.run(emitOn, this, ...event);
 }
 
