@@ -1,4 +1,6 @@
 // OTLP over gRPC, and the stream beside it on the same port: raw bytes in, a status out.
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { Http2Session, ServerHttp2Stream } from 'node:http2';
 import {
   type MethodDefinition,
   Server,
@@ -23,11 +25,17 @@ const options = {
   'grpc.max_metadata_size': 16 * 1024,
   /** MB of one connection; grpc-js lifts Node's limit altogether when this is not given. */
   'grpc-node.max_session_memory': 96,
-  /** The default window of 64 KiB would make every large request wait for round trips. */
-  'grpc-node.flow_control_window': 1024 * 1024,
   'grpc.keepalive_time_ms': 60_000,
   'grpc.keepalive_timeout_ms': 20_000,
 } as const;
+
+/**
+ * Bytes that a client may send ahead of what is read, on a call and on a connection. The default of 64 KiB would make every
+ * large request wait for round trips. grpc-js has an option for it, which it heeds on clients only; its sessions are
+ * reached by the channel on which Node tells of each new stream.
+ */
+const WINDOW_BYTES = 1024 * 1024;
+const STREAM_CREATED = 'http2.server.stream.created';
 
 /** What a stopping server allows the calls under way to take. */
 const stopWithinMs = 2000;
@@ -53,6 +61,7 @@ export class GrpcListener {
   readonly #credentials: ServerCredentials;
   readonly #server = new Server(options);
   readonly #streams: StreamService;
+  readonly #widened = new WeakSet<Http2Session>();
   #port = 0;
 
   /** @param key the configuration key that holds the endpoint */
@@ -90,7 +99,17 @@ export class GrpcListener {
     this.#port = await promise.catch(error => {
       throw listenError(this.#endpoint, this.#key, error);
     });
+    subscribe(STREAM_CREATED, this.#widen);
   }
+
+  readonly #widen = (message: unknown): void => {
+    const { session } = (message as { readonly stream: ServerHttp2Stream }).stream;
+    if (session === undefined || session.socket.localPort !== this.#port || this.#widened.has(session))
+      return;
+    this.#widened.add(session);
+    session.settings({ initialWindowSize: WINDOW_BYTES });
+    session.setLocalWindowSize(WINDOW_BYTES);
+  };
 
   /** Where it listens; the port is the real one once started. */
   address(): string {
@@ -99,6 +118,7 @@ export class GrpcListener {
 
   /** Takes no new calls, ends the streams after what they have under way, and lets unary calls finish. */
   async stop(): Promise<void> {
+    unsubscribe(STREAM_CREATED, this.#widen);
     const { promise, resolve } = Promise.withResolvers<void>();
     const late = setTimeout(() => this.#server.forceShutdown(), stopWithinMs);
     this.#server.tryShutdown(() => resolve());

@@ -1,5 +1,7 @@
 // OTLP over gRPC: the statuses, and the stock OpenTelemetry exporters as clients.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:http2';
 import { after, before, describe, it } from 'node:test';
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { OTLPTraceExporter as GrpcExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
@@ -51,6 +53,17 @@ describe('OTLP/gRPC', () => {
   after(async () => {
     plain.close();
     await collector.stop();
+  });
+
+  it('lets clients send a MiB ahead, on a call and on the connection', async t => {
+    const session = connect(`http://${collector.endpoints['otlp.grpc']}`);
+    t.after(() => session.destroy());
+    const path = exportPaths[Signal.traces];
+    const call = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc' });
+    while (session.remoteSettings.initialWindowSize !== 1024 * 1024) await once(session, 'remoteSettings');
+    call.end(Buffer.alloc(5));
+    await once(call.resume(), 'close');
+    assert.equal(session.state.remoteWindowSize, 1024 * 1024 - 5);
   });
 
   it('takes each signal as it is, and answers with an empty message', async () => {
