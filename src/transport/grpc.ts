@@ -208,10 +208,13 @@ class GrpcCall {
     stream.on('close', () => this.#end(this.#status ?? resetStatus(stream.rstCode)));
   }
 
-  /** Sends a framed message; false when the socket's buffer is full and `drain` will follow. */
-  write(framed: Uint8Array): boolean {
+  /**
+   * Sends a framed message; false when the socket's buffer is full and `drain` will follow.
+   * @param done called when the bytes are not read any more, or never will be; not when the call had ended before
+   */
+  write(framed: Uint8Array, done?: () => void): boolean {
     if (this.#ended || this.#stream === undefined) return false;
-    return this.#stream.write(framed);
+    return this.#stream.write(framed, done);
   }
 
   /** No message follows from here. */

@@ -1,4 +1,5 @@
 // The batches between the ring and their settlement, and the account of them.
+import { limits } from '../limits.ts';
 import { type Control, SignalCounter } from './control.ts';
 import type { Signal } from './otlp/record.ts';
 import { BATCH_HEAD_BYTES_MAX } from './otlp/stream-frame.ts';
@@ -13,7 +14,21 @@ export interface OutgoingBatch {
   readonly buffer: Uint8Array;
 }
 
-/** Knows every batch that a client holds. Each is opened once and settled once. */
+/** Upper bound of the tags and lengths around one scope or one resource. */
+export const ENVELOPE_BYTES = 24;
+
+/** A buffer for any batch. What fills less than three quarters of one gets memory of its own size. */
+const SPARE_BYTES: number = HEADROOM_BYTES + limits.batch_bytes_max + ENVELOPE_BYTES;
+const SPARE_BYTES_WORTH: number = (SPARE_BYTES * 3) / 4;
+/** Large batches that are under way at the same time while a collector keeps up. */
+const SPARES_MAX = 4;
+
+/**
+ * Knows every batch that a client holds. Each is opened once and settled once.
+ *
+ * Buffers of large batches are used again: to allocate half a MiB for each means page faults, and garbage outside of the
+ * heap that brings about collections of all of it.
+ */
 export class Ledger {
   /** Bytes of all open batches. */
   bytes = 0;
@@ -22,9 +37,22 @@ export class Ledger {
   readonly #control: Control;
   /** In the order of opening. */
   readonly #open = new Map<OutgoingBatch, number>();
+  readonly #spares: Uint8Array[] = [];
 
   constructor(control: Control) {
     this.#control = control;
+  }
+
+  /** Memory for a batch of so many bytes, {@link HEADROOM_BYTES} included; what is in it is arbitrary. */
+  room(bytes: number): Uint8Array {
+    if (bytes < SPARE_BYTES_WORTH || bytes > SPARE_BYTES) return Buffer.allocUnsafeSlow(bytes);
+    return (this.#spares.pop() ?? Buffer.allocUnsafeSlow(SPARE_BYTES)).subarray(0, bytes);
+  }
+
+  /** Nobody reads the bytes of this settled batch any more. */
+  reuse({ buffer }: OutgoingBatch): void {
+    if (buffer.buffer.byteLength !== SPARE_BYTES || this.#spares.length >= SPARES_MAX) return;
+    this.#spares.push(new Uint8Array(buffer.buffer));
   }
 
   open(batch: OutgoingBatch): void {

@@ -33,6 +33,8 @@ interface Entry {
   readonly framed: Uint8Array;
   /** True when it was rejected or given up, and only keeps its place. */
   settled: boolean;
+  /** Writes of it, on whatever call, that the socket is not done with. */
+  writing: number;
 }
 
 /*
@@ -88,7 +90,7 @@ export class StreamClient implements Client {
 
   send(batch: OutgoingBatch): void {
     const sequence = this.#base + this.#entries.length;
-    this.#entries.push({ batch, framed: frame(batch, sequence), settled: false });
+    this.#entries.push({ batch, framed: frame(batch, sequence), settled: false, writing: 0 });
     this.#pump();
   }
 
@@ -138,8 +140,9 @@ export class StreamClient implements Client {
   /** Sends what credit and socket allow, in order. */
   #pump(): void {
     while (this.#writable && this.#call !== undefined && this.#sent < this.#entries.length) {
-      const { framed, settled } = this.#entries[this.#sent]!;
-      if (!settled) {
+      const entry = this.#entries[this.#sent]!;
+      const { framed } = entry;
+      if (!entry.settled) {
         const cost = framed.length - GRPC_PREFIX_BYTES;
         if (this.#spent + cost > this.#credit) return;
         this.#spent += cost;
@@ -148,7 +151,8 @@ export class StreamClient implements Client {
         this.#control.countThread(ThreadCounter.bytesSent, framed.length);
         if (sequence <= this.#highestSent) this.#control.countThread(ThreadCounter.batchesResent);
         else this.#highestSent = sequence;
-        this.#writable = this.#call.write(framed);
+        entry.writing++;
+        this.#writable = this.#call.write(framed, () => entry.writing--);
       }
       this.#sent++;
     }
@@ -181,7 +185,11 @@ export class StreamClient implements Client {
     }
     const count = sequence - this.#base + 1;
     if (count <= 0) return true;
-    for (const entry of this.#entries.slice(0, count)) if (!entry.settled) this.#ledger.settle(entry.batch);
+    for (const { batch, settled, writing } of this.#entries.slice(0, count)) {
+      if (!settled) this.#ledger.settle(batch);
+      // A collector that acknowledges what it has not read must not read something else in its place.
+      if (writing === 0) this.#ledger.reuse(batch);
+    }
     this.#drop(count);
     this.#backoff.reset();
     return true;

@@ -2,7 +2,7 @@
 import { limits } from '../limits.ts';
 import type { Client } from './client.ts';
 import { ConsumerState, type Control, SignalCounter, Word } from './control.ts';
-import { HEADROOM_BYTES, Ledger, type OutgoingBatch } from './ledger.ts';
+import { ENVELOPE_BYTES, HEADROOM_BYTES, Ledger, type OutgoingBatch } from './ledger.ts';
 import { Signal } from './otlp/record.ts';
 import { WireType, Writer } from './otlp/writer.ts';
 import { RingConsumer } from './ring.ts';
@@ -107,29 +107,39 @@ export class TransportThread {
   #drain(): void {
     if (!this.#ring.isEmpty() && this.#hasRoom()) {
       Atomics.store(this.#control.words, Word.busy, 1);
-      while (this.#hasRoom() && this.#ring.next()) this.#take();
+      const { head } = this.#ring;
+      while (this.#ring.position !== head && this.#ring.next()) {
+        if (!this.#take()) continue;
+        // Only a batch that goes changes what there is room for; what it holds need not lie in the ring any longer.
+        this.#ring.release();
+        if (!this.#hasRoom()) break;
+      }
       this.#ring.release();
     }
     this.#since = performance.now();
   }
 
-  #take(): void {
-    const { signal, scope, bytes, start, end, items } = this.#ring;
+  /** Copies the current frame out of the ring; true when a batch went to the client to make room for it. */
+  #take(): boolean {
+    const ring = this.#ring;
+    const { signal, scope } = ring;
     if (signal === undefined) {
-      this.#definitions[scope] = bytes.slice(start, end);
-      return;
+      this.#definitions[scope] = new Uint8Array(ring.bytes.subarray(ring.start, ring.end));
+      return false;
     }
     const definition = this.#definitions[scope]!;
     const builder = this.#builders[signal];
-    if (!builder.isEmpty() && builder.bytesWith(end - start, definition) > limits.batch_bytes_max)
-      this.#send(builder);
+    const full = builder.bytesWith(ring.end - ring.start, definition) > limits.batch_bytes_max;
+    const sends = full && !builder.isEmpty();
+    if (sends) this.#send(builder);
     if (builder.isEmpty()) builder.since = this.#since;
-    builder.add(scope, definition, bytes.subarray(start, end), items);
-    this.#control.count(SignalCounter.drained, signal, items);
+    builder.add(ring, definition);
+    this.#control.count(SignalCounter.drained, signal, ring.items);
+    return sends;
   }
 
   #send(builder: BatchBuilder): void {
-    const batch = builder.build();
+    const batch = builder.build(this.ledger);
     this.ledger.open(batch);
     this.#client.send(batch);
   }
@@ -217,8 +227,6 @@ interface Flush {
   failures: number;
 }
 
-/** Upper bound of the tags and lengths around one scope or one resource. */
-const ENVELOPE_BYTES = 24;
 const SCOPE_BYTES_FIRST = 4096;
 /** Field numbers that requests, resources and scopes of all three signals share. */
 const Field = { resources: 1, resource: 1, scopes: 2 } as const;
@@ -231,7 +239,7 @@ const fieldBytes = (content: number): number => 1 + varintBytes(content) + conte
 
 interface ScopeFrames {
   readonly definition: Uint8Array;
-  bytes: Uint8Array;
+  bytes: Buffer;
   length: number;
 }
 
@@ -263,30 +271,31 @@ class BatchBuilder {
     return this.#bytes + frameBytes + definition.length + this.#resource.length + 2 * ENVELOPE_BYTES;
   }
 
-  add(scope: number, definition: Uint8Array, frame: Uint8Array, items: number): void {
-    let frames = this.#scopes.get(scope);
+  /** Copies the ring's current frame. */
+  add(ring: RingConsumer, definition: Uint8Array): void {
+    const { start, end } = ring;
+    let frames = this.#scopes.get(ring.scope);
     if (frames === undefined) {
-      frames = { definition, bytes: new Uint8Array(SCOPE_BYTES_FIRST), length: 0 };
-      this.#scopes.set(scope, frames);
+      frames = { definition, bytes: Buffer.allocUnsafeSlow(SCOPE_BYTES_FIRST), length: 0 };
+      this.#scopes.set(ring.scope, frames);
     }
     if (frames.length === 0) this.#bytes += definition.length + ENVELOPE_BYTES;
-    const length = frames.length + frame.length;
+    const length = frames.length + end - start;
     if (length > frames.bytes.length) frames.bytes = grown(frames, length);
-    frames.bytes.set(frame, frames.length);
+    ring.bytes.copy(frames.bytes, frames.length, start, end);
     frames.length = length;
-    this.#bytes += frame.length;
-    this.#items += items;
+    this.#bytes += end - start;
+    this.#items += ring.items;
   }
 
   /** The request over everything gathered, which is then forgotten. */
-  build(): OutgoingBatch {
+  build(ledger: Ledger): OutgoingBatch {
     const scopes = [...this.#scopes.values()].filter(frames => frames.length > 0);
     const resourceBytes = scopes.reduce(
       (sum, frames) => sum + fieldBytes(frames.definition.length + frames.length),
       fieldBytes(this.#resource.length),
     );
-    const room = Buffer.allocUnsafeSlow(HEADROOM_BYTES + fieldBytes(resourceBytes) + ENVELOPE_BYTES);
-    const writer = new Writer(room);
+    const writer = new Writer(ledger.room(HEADROOM_BYTES + fieldBytes(resourceBytes) + ENVELOPE_BYTES));
     writer.pos = HEADROOM_BYTES;
     writer.tag(Field.resources, WireType.len);
     writer.varint(resourceBytes);
@@ -297,7 +306,7 @@ class BatchBuilder {
       writer.raw(definition);
       writer.raw(bytes.subarray(0, length));
     }
-    const batch = { signal: this.signal, items: this.#items, buffer: room.subarray(0, writer.pos) };
+    const batch = { signal: this.signal, items: this.#items, buffer: writer.bytes.subarray(0, writer.pos) };
     this.#clear();
     return batch;
   }
@@ -313,8 +322,8 @@ class BatchBuilder {
   }
 }
 
-function grown(frames: ScopeFrames, length: number): Uint8Array {
-  const bytes = new Uint8Array(Math.max(length, frames.bytes.length * 2));
-  bytes.set(frames.bytes.subarray(0, frames.length));
+function grown(frames: ScopeFrames, length: number): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(Math.max(length, frames.bytes.length * 2));
+  frames.bytes.copy(bytes, 0, 0, frames.length);
   return bytes;
 }
