@@ -17,9 +17,9 @@ export interface OutgoingBatch {
 /** Upper bound of the tags and lengths around one scope or one resource. */
 export const ENVELOPE_BYTES = 24;
 
-/** A buffer for any batch. What fills less than three quarters of one gets memory of its own size. */
+/** A buffer for any batch. What fills less than half of one gets memory of its own size. */
 const SPARE_BYTES: number = HEADROOM_BYTES + limits.batch_bytes_max + ENVELOPE_BYTES;
-const SPARE_BYTES_WORTH: number = (SPARE_BYTES * 3) / 4;
+const SPARE_BYTES_WORTH: number = SPARE_BYTES / 2;
 /** Large batches that are under way at the same time while a collector keeps up. */
 const SPARES_MAX = 4;
 
