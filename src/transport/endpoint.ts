@@ -1,5 +1,4 @@
 // Where the collector is and how to reach it: the endpoint, its TLS files' contents, the headers of every call.
-import { X509Certificate } from 'node:crypto';
 import { OptionError } from '../errors.ts';
 
 export interface EndpointOptions {
@@ -53,6 +52,7 @@ export function checkTls(options: EndpointOptions): void {
   if (Object.keys(tls).length === 0) return;
   // Loaded here, as most processes speak to a collector beside them, in plain text.
   const { createSecureContext } = process.getBuiltinModule('node:tls');
+  const { X509Certificate } = process.getBuiltinModule('node:crypto');
   try {
     // A secure context takes anything for an authority, and then trusts none.
     if (options.certificate !== undefined) new X509Certificate(options.certificate);

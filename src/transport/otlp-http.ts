@@ -1,6 +1,5 @@
 // One OTLP/HTTP export as protobuf: the request, and what its response means by the specification's retry rules.
-import * as http from 'node:http';
-import * as https from 'node:https';
+import type { Agent, IncomingMessage } from 'node:http';
 import { limits } from '../limits.ts';
 import { type EndpointOptions, parseEndpoint, tlsOptions } from './endpoint.ts';
 import { HEADROOM_BYTES, type OutgoingBatch } from './ledger.ts';
@@ -19,15 +18,18 @@ const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 export class OtlpHttpExporter {
   readonly #options: EndpointOptions;
   readonly #base: URL;
-  readonly #agent: http.Agent | https.Agent;
+  readonly #module: Pick<typeof import('node:http'), 'Agent' | 'request'>;
+  readonly #agent: Agent;
 
   /** @throws OptionError for an endpoint that is none */
   constructor(options: EndpointOptions) {
     this.#options = options;
     this.#base = parseEndpoint(options);
     if (!this.#base.pathname.endsWith('/')) this.#base.pathname += '/';
-    const { Agent } = this.#base.protocol === 'https:' ? https : http;
-    this.#agent = new Agent({ keepAlive: true, ...tlsOptions(options) });
+    const secure = this.#base.protocol === 'https:';
+    // To import node:http as a module would read all that it exports, and so load the whole of undici.
+    this.#module = secure ? process.getBuiltinModule('node:https') : process.getBuiltinModule('node:http');
+    this.#agent = new this.#module.Agent({ keepAlive: true, ...tlsOptions(options) });
   }
 
   /** Never rejects. */
@@ -35,8 +37,7 @@ export class OtlpHttpExporter {
     const { promise, resolve } = Promise.withResolvers<ExportOutcome>();
     const fail = (reason: string): void => resolve({ kind: 'retry', afterMs: undefined, reason });
     const payload = batch.buffer.subarray(HEADROOM_BYTES);
-    const { request: start } = this.#base.protocol === 'https:' ? https : http;
-    const request = start(new URL(PATHS[batch.signal], this.#base), {
+    const request = this.#module.request(new URL(PATHS[batch.signal], this.#base), {
       method: 'POST',
       agent: this.#agent,
       headers: {
@@ -65,7 +66,7 @@ export class OtlpHttpExporter {
   }
 
   #read(
-    response: http.IncomingMessage,
+    response: IncomingMessage,
     settle: (outcome: ExportOutcome) => void,
     fail: (reason: string) => void,
   ): void {
@@ -81,7 +82,7 @@ export class OtlpHttpExporter {
   }
 }
 
-function outcomeOf(response: http.IncomingMessage, body: Buffer): ExportOutcome {
+function outcomeOf(response: IncomingMessage, body: Buffer): ExportOutcome {
   const status = response.statusCode ?? 0;
   if (status >= 200 && status < 300) return readSuccess(body);
   const reason = `the export ended with HTTP status ${status}`;
