@@ -1,7 +1,8 @@
 // How fast a workload works: in bursts that are delivered before the next one, at a fixed rate, or as fast as it goes.
 import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises';
 
-const TICK_MS = 20;
+/** The shortest that a timer takes: a longer one makes blocks of work, each of which is a delay by itself. */
+const TICK_MS = 1;
 const SLICE = 5000;
 
 type Operation = (number: number) => void;
