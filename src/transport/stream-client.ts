@@ -126,6 +126,7 @@ export class StreamClient implements Client {
       drain: () => {
         this.#writable = true;
         this.#pump();
+        this.#events.progress();
       },
       end: status => this.#ended(status),
     });
