@@ -109,23 +109,13 @@ export class WalReader implements Reader {
   done(position: Position): void {
     if (position <= this.#cursor) return;
     this.#cursor = position;
-    if (segmentOf(position) > segmentOf(this.#saved)) void this.save();
-    else this.#timer ??= setTimeout(() => void this.save(), cursorSaveMs).unref();
+    if (this.#saving === undefined) this.#saveInTime();
   }
 
   seek(position: Position): void {
     void this.#closeSegment();
     this.#advance(position);
     this.#host.skipTo(position);
-  }
-
-  /** Writes the cursor, and again if it has moved meanwhile; a failure is reported and tried again later. */
-  async save(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.#saved === this.#cursor) return;
-    this.#saving ??= this.#saveLoop();
-    await this.#saving;
   }
 
   /** Lets go of a segment that was deleted: its bytes are free only then. */
@@ -135,27 +125,39 @@ export class WalReader implements Reader {
   }
 
   async close(): Promise<void> {
-    await this.save();
+    await this.#saving; // Of a place that the cursor may have left.
+    await this.#save();
     clearTimeout(this.#timer);
     await this.#closeSegment();
   }
 
-  async #saveLoop(): Promise<void> {
-    let failure: unknown;
-    while (this.#saved < this.#cursor && failure === undefined) {
-      const position = this.#cursor;
-      try {
-        await this.#file.save(position);
-        this.#saved = position;
-        this.#host.settled();
-      } catch (error) {
-        failure = error;
-      }
+  /** At once when a segment may be deleted for it, else together with what follows soon. */
+  #saveInTime(): void {
+    if (this.#saved === this.#cursor) return;
+    if (segmentOf(this.#cursor) > segmentOf(this.#saved)) void this.#save();
+    else this.#timer ??= setTimeout(() => void this.#save(), cursorSaveMs).unref();
+  }
+
+  /** Writes the cursor as it is now; a failure is reported and tried again later. */
+  async #save(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#saved === this.#cursor) return;
+    this.#saving ??= this.#saveOnce(this.#cursor);
+    await this.#saving;
+  }
+
+  async #saveOnce(position: Position): Promise<void> {
+    try {
+      await this.#file.save(position);
+      this.#saved = position;
+      this.#host.settled();
+    } catch (error) {
+      this.#host.diskError(`the cursor of ${this.name} cannot be saved`, error);
+      if (!this.#host.closed) this.#timer ??= setTimeout(() => void this.#save(), cursorRetryMs).unref();
     }
-    this.#saving = undefined; // Together with the loop's last look at the cursor, so that no later save is lost.
-    if (failure === undefined) return;
-    this.#host.diskError(`the cursor of ${this.name} cannot be saved`, failure);
-    if (!this.#host.closed) this.#timer ??= setTimeout(() => void this.save(), cursorRetryMs).unref();
+    this.#saving = undefined; // In one step with the look at how far the cursor has come meanwhile.
+    if (this.#saved === position && !this.#host.closed) this.#saveInTime();
   }
 
   #advance(position: Position): void {

@@ -169,6 +169,41 @@ describe('cursors', () => {
     await assert.rejects(openQueue({ directory: await scratchDirectory(t), readers: [''] }), RangeError);
   });
 
+  it('are saved now and then, however fast readers go on', async t => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const disk = new MemoryDisk();
+    const saved = Promise.withResolvers<void>();
+    const rename = disk.rename.bind(disk);
+    let saves = 0;
+    disk.rename = async (from, to) => {
+      saves++;
+      await saved.promise;
+      await rename(from, to);
+    };
+    const queue = await openScratch(t, '/queue', { disk });
+    const batches = ['a', 'b', 'c', 'd'].map(text => queue.offer(batchOf(text)));
+    await Promise.all(batches);
+    const reader = queue.reader(readerName);
+    const positions = (await readExactly(reader, 4)).map(batch => batch.position);
+    const turns = async (): Promise<void> => {
+      for (let i = 0; i < 10; i++) await new Promise(setImmediate);
+    };
+    reader.done(positions[0]!);
+    await turns();
+    reader.done(positions[1]!);
+    saved.resolve();
+    await turns();
+    assert.equal(saves, 1, 'the first at once, and what came meanwhile not at once');
+    t.mock.timers.tick(200);
+    await turns();
+    assert.equal(saves, 2, 'but soon');
+    reader.done(positions[2]!);
+    await queue.close();
+    assert.equal(saves, 3, 'and at the end');
+    const again = await openScratch(t, '/queue', { disk: disk.afterKill() });
+    assert.deepEqual((await readAll(again)).map(textOf), ['d']);
+  });
+
   it('delete the segments that all readers are done with', async t => {
     const directory = await scratchDirectory(t);
     const options = { readers: ['fast', 'slow'], segmentBytes: 4096 };
