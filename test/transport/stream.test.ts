@@ -127,6 +127,21 @@ describe('the stream', () => {
     assert.equal(transport.stats().signals.traces.delivered, accepted);
   });
 
+  it('sends on within the credit, however late the first acknowledgement comes', async t => {
+    const collector = await collectorFor(t, { onBatch: (call, batch, it) => it.take(call, batch) });
+    const transport = transportTo(t, collector.url);
+    const count = Math.ceil(limits.unacked_bytes_max / 2 / 10_000);
+    for (let accepted = 0; accepted < count; ) {
+      if (put(transport.sink, accepted, 10_000)) accepted++;
+      else await sleep(1);
+    }
+    const flushed = transport.flush(FLUSH_MS);
+    await collector.until(({ items }) => items === count);
+    const [call] = collector.calls;
+    call!.send({ ackedSequence: call!.batches.at(-1)!.sequence });
+    assert.equal(await flushed, true);
+  });
+
   it('sends again what was not acknowledged when the connection was cut, and nothing else', async t => {
     const collector = await collectorFor(t, {
       onBatch: (call, batch, it) => {
