@@ -1,6 +1,5 @@
 // How listeners begin and end: why one could not listen, in words for people, and how one stops in order.
 import type { Server } from 'node:http';
-import { createServer } from 'node:net';
 import { type Endpoint, endpointText } from './config/values.ts';
 
 /** The collector cannot start; the message is all that a person needs. */
@@ -23,15 +22,6 @@ export function listenError(endpoint: Endpoint, key: string, cause: unknown): St
   const { code, message } = cause as NodeJS.ErrnoException;
   const reason = reasons[code ?? ''] ?? `cannot be listened on: ${message}`;
   return new StartError(`${endpointText(endpoint)} (${key}) ${reason}`, { cause });
-}
-
-/** The error that listening there gives, for servers that do not tell; undefined when it works now. */
-export async function probeListen({ host, port }: Endpoint): Promise<unknown> {
-  const { promise, resolve } = Promise.withResolvers<unknown>();
-  const server = createServer();
-  server.once('error', resolve);
-  server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)));
-  return await promise;
 }
 
 /** Takes no new connections, lets requests under way finish, and cuts off those that need longer than `withinMs`. */

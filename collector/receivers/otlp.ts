@@ -1,6 +1,5 @@
 // The `otlp` receiver: its settings, and its two listeners. The stream shares the port of gRPC.
 import { createSecureContext } from 'node:tls';
-import { ServerCredentials } from '@grpc/grpc-js';
 import { z } from 'zod';
 import { readPem, type ServerTls, serverTls } from '../config/tls.ts';
 import { type Endpoint, endpoint } from '../config/values.ts';
@@ -55,17 +54,17 @@ class OtlpReceiver implements Receiver {
     const keyOf = (name: string): string => `receivers.${context.id}.protocols.${name}`;
     if (protocols.grpc !== undefined) {
       const key = keyOf('grpc');
-      const credentials = grpcCredentials(protocols.grpc.tls, key);
+      const tls = tlsOptions(protocols.grpc.tls, key);
       const admission = new Admission(context, 'grpc', intake);
       const streams = new StreamService(context, intake);
       listeners.set(
         'grpc',
-        new GrpcListener(protocols.grpc.endpoint, `${key}.endpoint`, credentials, admission, streams),
+        new GrpcListener(protocols.grpc.endpoint, `${key}.endpoint`, tls, admission, streams),
       );
     }
     if (protocols.http !== undefined) {
       const key = keyOf('http');
-      const tls = httpsOptions(protocols.http.tls, key);
+      const tls = tlsOptions(protocols.http.tls, key);
       const admission = new Admission(context, 'http', intake);
       listeners.set('http', new HttpListener(protocols.http.endpoint, `${key}.endpoint`, tls, admission));
     }
@@ -93,7 +92,7 @@ interface Pem {
   readonly rejectUnauthorized: boolean;
 }
 
-function httpsOptions(tls: ServerTls | undefined, at: string): Pem | undefined {
+function tlsOptions(tls: ServerTls | undefined, at: string): Pem | undefined {
   if (tls === undefined) return undefined;
   const verify = tls.client_ca_file !== undefined;
   const pem = {
@@ -111,11 +110,4 @@ function httpsOptions(tls: ServerTls | undefined, at: string): Pem | undefined {
     });
   }
   return pem;
-}
-
-function grpcCredentials(tls: ServerTls | undefined, at: string): ServerCredentials {
-  const pem = httpsOptions(tls, at);
-  if (pem === undefined) return ServerCredentials.createInsecure();
-  const pair = { cert_chain: pem.cert, private_key: pem.key };
-  return ServerCredentials.createSsl(pem.ca ?? null, [pair], pem.requestCert);
 }

@@ -1,5 +1,4 @@
 // One agent's stream: hello, batches in sequence, acknowledgements when durable, credit as the queue has room.
-import { type ServerDuplexStream, status } from '@grpc/grpc-js';
 import {
   decodeAgentMessage,
   ENCODING_IDENTITY,
@@ -13,7 +12,8 @@ import { OfferError } from '../component.ts';
 import type { Intake } from '../factory.ts';
 import type { Log } from '../log.ts';
 import type { Admission } from './admission.ts';
-import { grpcStatus } from './grpc-status.ts';
+import type { CallHandlers, GrpcCall } from './grpc-call.ts';
+import { GrpcCode, grpcStatus } from './grpc-status.ts';
 
 /*
  *   sequences:  acknowledged │ under way │ not received yet
@@ -38,8 +38,8 @@ export interface StreamHost {
   readonly log: Log;
 }
 
-export class StreamSession {
-  readonly #call: ServerDuplexStream<Buffer, Buffer>;
+export class StreamSession implements CallHandlers {
+  readonly #call: GrpcCall;
   readonly #intake: Intake;
   readonly #admission: Admission;
   readonly #host: StreamHost;
@@ -57,29 +57,18 @@ export class StreamSession {
   #told = { acked: 0, credit: -1 };
   #tellScheduled = false;
   #writable = true;
+  /** The agent has sent all. */
+  #ended = false;
   #finishing = false;
   #over = false;
   readonly #done: PromiseWithResolvers<void> = Promise.withResolvers();
 
-  constructor(
-    call: ServerDuplexStream<Buffer, Buffer>,
-    intake: Intake,
-    admission: Admission,
-    host: StreamHost,
-  ) {
+  constructor(call: GrpcCall, intake: Intake, admission: Admission, host: StreamHost) {
     this.#call = call;
     this.#intake = intake;
     this.#admission = admission;
     this.#host = host;
     this.#helloTimer = setTimeout(() => this.#fail(violation('no hello in time')), HELLO_WITHIN_MS);
-    call.on('data', (message: Buffer) => this.#receive(message));
-    call.on('end', () => void this.finish());
-    call.on('cancelled', () => this.#close());
-    call.on('close', () => this.#close());
-    call.on('drain', () => {
-      this.#writable = true;
-      this.#tell();
-    });
   }
 
   /** Batches that are neither durable nor rejected yet, or that wait for one before them. */
@@ -99,7 +88,7 @@ export class StreamSession {
   }
 
   abort(reason: string): void {
-    this.#end({ code: status.ABORTED, details: reason });
+    this.#call.end({ code: GrpcCode.aborted, message: reason });
   }
 
   /** Tells the agent when it may send more than it was told. */
@@ -110,7 +99,9 @@ export class StreamSession {
     if (this.#creditLimit > this.#told.credit) this.#tellSoon();
   }
 
-  #receive(bytes: Buffer): void {
+  // For the call.
+
+  message(bytes: Buffer): void {
     if (this.#over || this.#finishing) return;
     try {
       const message = decodeAgentMessage(bytes);
@@ -119,6 +110,23 @@ export class StreamSession {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  end(): void {
+    this.#ended = true;
+    void this.finish();
+  }
+
+  drain(): void {
+    this.#writable = true;
+    this.#tell();
+  }
+
+  closed(): void {
+    this.#over = true;
+    clearTimeout(this.#helloTimer);
+    this.#host.closed(this.#instance);
+    this.#done.resolve();
   }
 
   #open(hello: Hello): void {
@@ -201,37 +209,20 @@ export class StreamSession {
   }
 
   #write(message: Parameters<typeof encodeCollectorMessage>[0]): void {
-    this.#writable = this.#call.write(Buffer.from(encodeCollectorMessage(message)));
+    this.#writable = this.#call.write(encodeCollectorMessage(message));
   }
 
   #endWhenSettled(): void {
     if (this.#over || !this.#finishing || this.pending > 0 || this.#told.acked < this.#acked) return;
-    if (this.#call.readableEnded) {
-      this.#call.end();
-      this.#close();
-    } else this.#end({ code: status.UNAVAILABLE, details: 'the collector is stopping' });
+    if (this.#ended) this.#call.end({ code: GrpcCode.ok, message: '' });
+    else this.#call.end({ code: GrpcCode.unavailable, message: 'the collector is stopping' });
   }
 
   /** Ends the call with the status of the error; what is durable already stays so, and is told at the next hello. */
   #fail(error: unknown): void {
     if (this.#over) return;
     this.#host.log.warn('stream ended', { reason: error });
-    this.#end(grpcStatus(error));
-  }
-
-  #end(ending: { readonly code: status; readonly details: string }): void {
-    if (this.#over) return;
-    this.#close();
-    this.#call.emit('error', ending);
-    this.#call.resume();
-  }
-
-  #close(): void {
-    if (this.#over) return;
-    this.#over = true;
-    clearTimeout(this.#helloTimer);
-    this.#host.closed(this.#instance);
-    this.#done.resolve();
+    this.#call.end(grpcStatus(error));
   }
 }
 

@@ -1,8 +1,10 @@
 // All open streams of one receiver: who is connected, how much each may send, and their end.
-import { type ServerDuplexStream, status } from '@grpc/grpc-js';
 import type { ComponentContext, Intake } from '../factory.ts';
 import type { Sample } from '../self-telemetry.ts';
 import { Admission } from './admission.ts';
+import type { CallHandlers, GrpcCall } from './grpc-call.ts';
+import { refuse } from './grpc-server.ts';
+import { GrpcCode } from './grpc-status.ts';
 import { StreamSession } from './stream-session.ts';
 
 const KIB = 1024;
@@ -51,11 +53,10 @@ export class StreamService {
     );
   }
 
-  serve(call: ServerDuplexStream<Buffer, Buffer>): void {
+  serve(call: GrpcCall): CallHandlers {
     if (this.#stopping || this.#sessions.size >= STREAMS_MAX) {
       const details = this.#stopping ? 'the collector is stopping' : `more than ${STREAMS_MAX} streams`;
-      call.emit('error', { code: status.UNAVAILABLE, details });
-      return;
+      return refuse(call, GrpcCode.unavailable, details);
     }
     const session = new StreamSession(call, this.#intake, this.#admission, {
       window: () => this.#window(),
@@ -65,6 +66,7 @@ export class StreamService {
     });
     this.#sessions.add(session);
     this.#timer ??= setInterval(() => this.#renewCredit(), CREDIT_CHECK_MS).unref();
+    return session;
   }
 
   /** Ends every stream when what it has under way is settled. */

@@ -1,7 +1,7 @@
 // The otlp exporter: bytes pass unchanged, requests are joined, and failures are tried again where OTLP says so.
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { type Metadata, Server, ServerCredentials, type ServerUnaryCall, status } from '@grpc/grpc-js';
+import { Metadata, Server, ServerCredentials, type ServerUnaryCall, status } from '@grpc/grpc-js';
 import { Signal, Writer } from 'tricord/otlp';
 import { OfferError, type QueuedBatch } from '../../../collector/component.ts';
 import { otlpExporter } from '../../../collector/exporters/otlp/otlp-exporter.ts';
@@ -122,7 +122,11 @@ describe('the otlp exporter', () => {
 
   it('waits as long as RetryInfo says, and holds RESOURCE_EXHAUSTED with it for passing', async () => {
     const { receiver, exporter } = await connected();
-    const { metadata } = grpcStatus(new OfferError('slow down', true, 4200));
+    const metadata = new Metadata();
+    metadata.set(
+      'grpc-status-details-bin',
+      Buffer.from(grpcStatus(new OfferError('slow down', true, 4200)).details!),
+    );
     receiver.answers.push({ code: status.RESOURCE_EXHAUSTED, details: 'slow down', metadata });
     await assert.rejects(
       exporter.export([queued(Signal.traces, traceRequest(['x']))]),

@@ -1,14 +1,7 @@
 // The stream: hello first, durable acknowledgements in order, credit within the queue's room, and a status for every breach.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import {
-  Client,
-  type ClientDuplexStream,
-  credentials,
-  ServerCredentials,
-  type ServiceError,
-  status,
-} from '@grpc/grpc-js';
+import { Client, type ClientDuplexStream, credentials, type ServiceError, status } from '@grpc/grpc-js';
 import {
   type CollectorMessage,
   decodeCollectorMessage,
@@ -299,8 +292,7 @@ describe('the stream over an intake', () => {
     };
     const streams = new StreamService(context, intake);
     const admission = new Admission(context, 'grpc', intake);
-    const insecure = ServerCredentials.createInsecure();
-    const listener = new GrpcListener({ host: '127.0.0.1', port: 0 }, 'key', insecure, admission, streams);
+    const listener = new GrpcListener({ host: '127.0.0.1', port: 0 }, 'key', undefined, admission, streams);
     await listener.start();
     const agent = new Agent(listener.address());
     agent.hello(newInstance());
