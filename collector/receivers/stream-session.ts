@@ -26,7 +26,7 @@ import { GrpcCode, grpcStatus } from './grpc-status.ts';
  * back. At most BATCHES_MAX batches are under way; then the call is not read.
  */
 
-const BATCHES_MAX = 1024;
+const BATCHES_MAX = 4096;
 const HELLO_WITHIN_MS = 10_000;
 
 /** What a session asks of the service, and tells it. */
