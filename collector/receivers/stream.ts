@@ -10,7 +10,7 @@ import { StreamSession } from './stream-session.ts';
 const KIB = 1024;
 
 /** Bytes that one stream may have under way while the queue has room. */
-const WINDOW_BYTES = 8 * 1024 * KIB;
+const WINDOW_BYTES = 16 * 1024 * KIB;
 /** A share never gets smaller, so that any batch of an agent fits into it; a full queue gives nothing. */
 const WINDOW_BYTES_MIN = 1024 * KIB;
 const STREAMS_MAX = 4096;
