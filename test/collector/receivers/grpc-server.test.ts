@@ -8,13 +8,17 @@ import {
   constants,
   type IncomingHttpHeaders,
 } from 'node:http2';
-import { after, before, describe, it } from 'node:test';
+import { createConnection } from 'node:net';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import type { TlsOptions } from 'node:tls';
 import { deflateSync, gzipSync } from 'node:zlib';
+import * as grpc from '@grpc/grpc-js';
 import fc from 'fast-check';
 import { MessageReader } from '../../../collector/receivers/grpc-messages.ts';
 import { GrpcServer, type Method, unaryMethod } from '../../../collector/receivers/grpc-server.ts';
 import { GrpcCode } from '../../../collector/receivers/grpc-status.ts';
 import { REQUEST_BYTES_MAX, TooLargeError } from '../../../collector/receivers/refusal.ts';
+import { certificate } from '../../instrument/certificate.ts';
 
 function framed(message: Uint8Array, compressed = 0): Buffer {
   const prefix = Buffer.alloc(5);
@@ -259,5 +263,51 @@ describe('the gRPC server', () => {
     stream.close(constants.NGHTTP2_CANCEL);
     await closed.promise;
     assert.equal((await send('/test/Echo', framed(Buffer.of(1)))).code, GrpcCode.ok);
+  });
+});
+
+describe('a connection', () => {
+  const started = async (t: TestContext, tls?: TlsOptions): Promise<number> => {
+    const echo = unaryMethod(async request => request);
+    const server = new GrpcServer(new Map([['/test/Echo', echo]]), tls);
+    const port = await server.listen({ host: '127.0.0.1', port: 0 });
+    t.after(() => server.close(0));
+    return port;
+  };
+
+  it('speaks TLS, and asks for a certificate of the client where one is required', async t => {
+    const { cert, key } = certificate;
+    const port = await started(t, { cert, key, ca: cert, requestCert: true, rejectUnauthorized: true });
+    const [pem, secret] = [Buffer.from(cert), Buffer.from(key)];
+    const asIs = (bytes: Buffer): Buffer => bytes;
+    const codeFor = async (credentials: grpc.ChannelCredentials): Promise<number> => {
+      const client = new grpc.Client(`localhost:${port}`, credentials);
+      const { promise, resolve } = Promise.withResolvers<number>();
+      const answered = (error: grpc.ServiceError | null): void => resolve(error?.code ?? grpc.status.OK);
+      client.makeUnaryRequest('/test/Echo', asIs, asIs, Buffer.of(1), answered);
+      const code = await promise;
+      client.close();
+      return code;
+    };
+    assert.equal(await codeFor(grpc.credentials.createSsl(pem, secret, pem)), grpc.status.OK);
+    assert.equal(await codeFor(grpc.credentials.createSsl(pem)), grpc.status.UNAVAILABLE);
+    assert.equal(await codeFor(grpc.credentials.createInsecure()), grpc.status.UNAVAILABLE);
+  });
+
+  it('that does not answer a ping is closed', async t => {
+    t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
+    const port = await started(t);
+    const socket = createConnection(port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), settings]));
+    await once(socket, 'data');
+    const closed = once(socket, 'close');
+    const ping = Buffer.from([0, 0, 8, 6, 0, 0, 0, 0, 0]);
+    t.mock.timers.tick(60_000);
+    for (let got = Buffer.alloc(0); !got.includes(ping); )
+      got = Buffer.concat([got, (await once(socket, 'data'))[0] as Buffer]);
+    t.mock.timers.tick(20_000);
+    await closed;
   });
 });
