@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { context, diag, logs, metrics, propagation, trace } from '@opentelemetry/api';
 import { processClock } from './context/clock.ts';
 import { ContextManager } from './context/context-manager.ts';
+import { ObservabilityContext } from './context/observability-context.ts';
 import { Propagator } from './context/propagator.ts';
 import { detectResource } from './context/resource.ts';
 import { flushAtExit } from './exit.ts';
@@ -183,6 +184,8 @@ function createTransport(options: Readonly<Options>): Transport {
     ringBytes: options.ringBytes,
     tracesLingerMs: options.tracesLinger,
     logsLingerMs: options.logsLinger,
+    thread: options.transportThread,
+    unobserved: run => ObservabilityContext.root.withSuppression(true).run(run),
     warn: tell,
   });
 }

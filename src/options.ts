@@ -35,6 +35,7 @@ export interface Options {
   tracesLinger: number;
   logsLinger: number;
   ringBytes: number;
+  transportThread: boolean;
   flushTimeout: number;
 }
 
@@ -66,17 +67,24 @@ function text(env: string, fallback: string, doc: string, shape = 'text'): Optio
   return { env, default: fallback, doc, shape, parse: value => value, accepts: isText };
 }
 
-function flag(env: string, fallback: boolean, doc: string): Option<boolean> {
+const flagWords: Readonly<Record<string, boolean>> = { true: true, false: false };
+const switchWords: Readonly<Record<string, boolean>> = { ...flagWords, on: true, off: false };
+
+/** @param words what the variable's text may be; the specification knows only `true` and `false` */
+function flag(env: string, fallback: boolean, doc: string, words = flagWords): Option<boolean> {
+  const shape = Object.keys(words)
+    .join(', ')
+    .replace(/, (\w+)$/, ' or $1');
   const parse = (value: string): boolean => {
     const lower = value.toLowerCase();
-    if (lower !== 'true' && lower !== 'false') throw new Error('true or false');
-    return lower === 'true';
+    if (!Object.hasOwn(words, lower)) throw new Error(shape);
+    return words[lower]!;
   };
   return {
     env,
     default: fallback,
     doc,
-    shape: 'true or false',
+    shape,
     parse,
     accepts: value => typeof value === 'boolean',
   };
@@ -312,6 +320,12 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
     limits.ring_bytes_default,
     { min: limits.ring_bytes_min, max: limits.ring_bytes_max, unit: 'bytes' },
     'Size of the buffer between the application and the transport thread, rounded up to a power of two.',
+  ),
+  transportThread: flag(
+    'TRICORD_TRANSPORT_THREAD',
+    true,
+    'Whether sending has a thread of its own; without one it takes turns with the application on its event loop.',
+    switchWords,
   ),
   flushTimeout: quantity(
     'TRICORD_FLUSH_TIMEOUT',

@@ -45,6 +45,8 @@ function fail(what: string): never {
 
 /** A client of the agent, with the account that the agent keeps. */
 class AgentSender implements SenderClient {
+  /** The agent's connections do not keep a process alive. */
+  readonly #alive = setInterval(() => {}, 60_000);
   readonly #progress = new Progress();
   readonly #ledger: Ledger;
   readonly #client: Client;
@@ -85,7 +87,8 @@ class AgentSender implements SenderClient {
   }
 
   close(): void {
-    this.#client.close();
+    clearInterval(this.#alive);
+    this.#client.destroy();
   }
 }
 
@@ -140,7 +143,9 @@ export const senders: Readonly<Record<SenderName, (endpoint: string) => SenderCl
   stream: endpoint =>
     new AgentSender(
       (ledger, control, events) =>
-        new StreamClient(optionsOf(endpoint), ledger, control, events, () => fail('the stream is not known')),
+        new StreamClient(optionsOf(endpoint), ledger, control, events, undefined, () =>
+          fail('the stream is not known'),
+        ),
     ),
   otlp: endpoint =>
     new AgentSender(

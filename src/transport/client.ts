@@ -9,8 +9,21 @@ export interface Client {
   isBlocked(): boolean;
   /** Somebody waits for the batches: connect now, and follow failures with the next attempt quickly. */
   hurry(): void;
-  /** Ends the connection in order. Batches that are not settled stay so. */
-  close(): void;
+  /** Ends the connection in order, within the time. Batches that are not settled stay so. */
+  close(withinMs: number): Promise<void>;
+  /** Ends everything now. */
+  destroy(): void;
+  /** What another client of the same instance must know to go on in the place of this one. */
+  held(): Held;
+}
+
+/** The batches that a client holds, and where it is in its sequences. */
+export interface Held {
+  /** In order, under the sequences that they have; where one is missing it is settled. */
+  readonly batches: readonly { readonly sequence: number; readonly batch: OutgoingBatch }[];
+  /** The sequence of the batch that comes next. */
+  readonly nextSequence: number;
+  readonly highestSent: number;
 }
 
 export interface ClientEvents {

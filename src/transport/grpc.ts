@@ -46,6 +46,8 @@ export interface GrpcOptions extends EndpointOptions {
  * called once, and the caller makes a new connection if it wants.
  *
  * A peer that does not answer a ping in time is lost: that finds half-open connections.
+ *
+ * It keeps neither its thread nor the process alive, but while it closes in order.
  */
 export class GrpcConnection {
   readonly #session: ClientHttp2Session;
@@ -64,7 +66,8 @@ export class GrpcConnection {
       ...tlsOptions(options),
       settings: { enablePush: false, maxHeaderListSize: HEADER_LIST_BYTES_MAX },
     });
-    this.#timer = setTimeout(() => this.#lose('no connection in time'), options.timeoutMs);
+    this.#session.unref();
+    this.#timer = setTimeout(() => this.#lose('no connection in time'), options.timeoutMs).unref();
     this.#session.on('connect', () => this.#keepAlive());
     this.#session.on('error', error => this.#lose(reasonOf(error)));
     this.#session.on('goaway', code => this.#goAway(code));
@@ -95,7 +98,7 @@ export class GrpcConnection {
     const timer = setTimeout(
       () => call.fail({ code: GrpcCode.deadlineExceeded, message: `no answer within ${deadlineMs} ms` }),
       deadlineMs,
-    );
+    ).unref();
     const handlers: CallHandlers = {
       message: bytes => {
         if (message === undefined) message = bytes.slice();
@@ -114,9 +117,19 @@ export class GrpcConnection {
     return promise;
   }
 
-  /** Lets calls under way end, then closes. */
-  close(): void {
-    if (!this.#session.closed) this.#session.close();
+  /** Lets calls under way end, then closes; within the time, or it is destroyed. Resolves when it is closed. */
+  close(withinMs: number): Promise<void> {
+    const session = this.#session;
+    if (session.destroyed) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => this.destroy(), withinMs);
+    session.once('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    session.ref();
+    if (!session.closed) session.close();
+    return promise;
   }
 
   /** Ends everything now. */
@@ -141,9 +154,9 @@ export class GrpcConnection {
     clearTimeout(this.#timer);
     const { keepaliveMs = KEEPALIVE_MS, keepaliveTimeoutMs = KEEPALIVE_TIMEOUT_MS } = this.#options;
     this.#timer = setTimeout(() => {
-      this.#timer = setTimeout(() => this.#lose('a ping was not answered'), keepaliveTimeoutMs);
+      this.#timer = setTimeout(() => this.#lose('a ping was not answered'), keepaliveTimeoutMs).unref();
       if (!this.#session.destroyed) this.#session.ping(error => error === null && this.#keepAlive());
-    }, keepaliveMs);
+    }, keepaliveMs).unref();
   }
 
   #goAway(code: number): void {

@@ -69,6 +69,11 @@ export class Ledger {
     this.#control.count(SignalCounter.rejected, batch.signal, refused);
   }
 
+  /** The open batches, in the order of opening. */
+  unsettled(): OutgoingBatch[] {
+    return [...this.#open.keys()];
+  }
+
   isEmpty(): boolean {
     return this.#open.size === 0;
   }

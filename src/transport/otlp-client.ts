@@ -1,6 +1,6 @@
 // Plain OTLP for collectors that do not know the stream: a few exports at a time, each retried until it is settled.
 import { Backoff } from './backoff.ts';
-import type { Client, ClientEvents } from './client.ts';
+import type { Client, ClientEvents, Held } from './client.ts';
 import { type Control, ThreadCounter } from './control.ts';
 import type { Ledger, OutgoingBatch } from './ledger.ts';
 import type { ExportOutcome } from './otlp/response.ts';
@@ -10,7 +10,10 @@ const IN_FLIGHT_MAX = 4;
 /** Sends one batch once. `export` never rejects. */
 export interface OtlpExporter {
   export(batch: OutgoingBatch): Promise<ExportOutcome>;
-  close(): void;
+  /** Lets exports under way end, within the time. */
+  close(withinMs: number): Promise<void>;
+  /** Ends everything now. */
+  destroy(): void;
 }
 
 /**
@@ -62,10 +65,25 @@ export class OtlpClient implements Client {
     this.#resume();
   }
 
-  close(): void {
+  close(withinMs: number): Promise<void> {
+    this.#stop();
+    return this.#exporter.close(withinMs);
+  }
+
+  destroy(): void {
+    this.#stop();
+    this.#exporter.destroy();
+  }
+
+  /** All that is open: an export under way may have arrived, and plain OTLP does not tell one that arrives twice. */
+  held(): Held {
+    const batches = this.#ledger.unsettled().map((batch, i) => ({ sequence: i + 1, batch }));
+    return { batches, nextSequence: batches.length + 1, highestSent: 0 };
+  }
+
+  #stop(): void {
     this.#closed = true;
     clearTimeout(this.#pause);
-    this.#exporter.close();
   }
 
   #resume(): void {
@@ -110,7 +128,7 @@ export class OtlpClient implements Client {
     if (afterMs !== undefined) this.#throttledUntil = performance.now() + afterMs;
     // Exports that fail together are one failure.
     if (this.#pause !== undefined) return;
-    this.#pause = setTimeout(() => this.#resume(), afterMs ?? this.#backoff.nextMs());
+    this.#pause = setTimeout(() => this.#resume(), afterMs ?? this.#backoff.nextMs()).unref();
     this.#events.failed(reason);
   }
 }

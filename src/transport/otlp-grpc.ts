@@ -39,8 +39,12 @@ export class OtlpGrpcExporter {
     return message === undefined ? outcomeOf(status) : readSuccess(message);
   }
 
-  close(): void {
-    this.#connection?.close();
+  async close(withinMs: number): Promise<void> {
+    await this.#connection?.close(withinMs);
+  }
+
+  destroy(): void {
+    this.#connection?.destroy();
   }
 
   #connected(): GrpcConnection {

@@ -50,7 +50,8 @@ export class OtlpHttpExporter {
     const timer = setTimeout(
       () => request.destroy(new Error(`no answer within ${this.#options.timeoutMs} ms`)),
       this.#options.timeoutMs,
-    );
+    ).unref();
+    request.on('socket', socket => socket.unref());
     request.on('error', error => fail(`the export failed: ${error.message}`));
     request.on('response', response => this.#read(response, resolve, fail));
     request.on('close', () => {
@@ -61,7 +62,12 @@ export class OtlpHttpExporter {
     return promise;
   }
 
-  close(): void {
+  /** Nothing has an end in order here. */
+  async close(): Promise<void> {
+    this.destroy();
+  }
+
+  destroy(): void {
     this.#agent.destroy();
   }
 

@@ -1,10 +1,11 @@
 // The agent's side of the stream: sends within credit, keeps each batch until it is acknowledged, and resends after a reconnect.
 import { Backoff } from './backoff.ts';
-import type { Client, ClientEvents } from './client.ts';
+import type { Client, ClientEvents, Held } from './client.ts';
 import { type Control, ThreadCounter } from './control.ts';
 import { GRPC_PREFIX_BYTES, type GrpcCall, GrpcConnection, type GrpcOptions, prefixMessage } from './grpc.ts';
 import { GrpcCode, type GrpcStatus } from './grpc-status.ts';
 import { HEADROOM_BYTES, type Ledger, type OutgoingBatch } from './ledger.ts';
+import { Signal } from './otlp/record.ts';
 import {
   type CollectorMessage,
   decodeCollectorMessage,
@@ -36,6 +37,14 @@ interface Entry {
   /** Writes of it, on whatever call, that the socket is not done with. */
   writing: number;
 }
+
+/** Keeps the place of a sequence that was settled before this client began. */
+const GAP: Entry = {
+  batch: { signal: Signal.traces, items: 0, buffer: new Uint8Array(0) },
+  framed: new Uint8Array(0),
+  settled: true,
+  writing: 0,
+};
 
 /*
  *   #base                    #base + #sent            #base + #entries.length
@@ -72,12 +81,16 @@ export class StreamClient implements Client {
   #closed = false;
   #poison = { base: 0, calls: 0 };
 
-  /** @param unimplemented called when the peer does not know the stream: the open batches go back, and this client is done */
+  /**
+   * @param held what another client of this instance has left behind, open in the ledger
+   * @param unimplemented called when the peer does not know the stream: the open batches go back, and this client is done
+   */
   constructor(
     options: StreamClientOptions,
     ledger: Ledger,
     control: Control,
     events: ClientEvents,
+    held: Held | undefined,
     unimplemented: (batches: readonly OutgoingBatch[]) => void,
   ) {
     this.#unimplemented = unimplemented;
@@ -85,6 +98,7 @@ export class StreamClient implements Client {
     this.#ledger = ledger;
     this.#control = control;
     this.#events = events;
+    if (held !== undefined) this.#resume(held);
     this.#connect();
   }
 
@@ -103,11 +117,37 @@ export class StreamClient implements Client {
     if (this.#retry !== undefined) this.#connect();
   }
 
-  close(): void {
+  async close(withinMs: number): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#retry);
     this.#call?.finish();
-    this.#connection?.close();
+    await this.#connection?.close(withinMs);
+  }
+
+  destroy(): void {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    this.#connection?.destroy();
+  }
+
+  held(): Held {
+    const batches = this.#entries
+      .map(({ batch, settled }, i) => ({ sequence: this.#base + i, batch, settled }))
+      .filter(({ settled }) => !settled);
+    return { batches, nextSequence: this.#base + this.#entries.length, highestSent: this.#highestSent };
+  }
+
+  #resume({ batches, nextSequence, highestSent }: Held): void {
+    this.#base = batches[0]?.sequence ?? nextSequence;
+    this.#highestSent = highestSent;
+    this.#entries = new Array(nextSequence - this.#base).fill(GAP);
+    for (const { sequence, batch } of batches)
+      this.#entries[sequence - this.#base] = {
+        batch,
+        framed: frame(batch, sequence),
+        settled: false,
+        writing: 0,
+      };
   }
 
   #connect(): void {
@@ -237,7 +277,7 @@ export class StreamClient implements Client {
     if (status.code === GrpcCode.unimplemented) return this.#handOver();
     if (status.code === GrpcCode.invalidArgument) this.#suspectPoison(status.message);
     const { code, message } = status;
-    this.#retry = setTimeout(() => this.#connect(), this.#backoff.nextMs());
+    this.#retry = setTimeout(() => this.#connect(), this.#backoff.nextMs()).unref();
     this.#events.failed(`the stream ended with status ${code}: ${message}`);
   }
 

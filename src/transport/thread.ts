@@ -1,6 +1,6 @@
 // The transport thread: takes frames out of the ring, gathers them by signal and scope, and hands batches to the client.
 import { limits } from '../limits.ts';
-import type { Client } from './client.ts';
+import type { Client, Held } from './client.ts';
 import { ConsumerState, type Control, SignalCounter, Word } from './control.ts';
 import { ENVELOPE_BYTES, HEADROOM_BYTES, Ledger, type OutgoingBatch } from './ledger.ts';
 import { Signal } from './otlp/record.ts';
@@ -12,8 +12,11 @@ const DRAIN_INTERVAL_MS = 100;
 /** After so many failed connections within one flush, whoever waits is let go: the collector is down. */
 const FLUSH_FAILURES_MAX = 2;
 
-/** Opens a client over the ledger; it may later be replaced by another one, which takes over the open batches. */
-type Connect = (ledger: Ledger, replace: (client: Client) => void) => Client;
+/**
+ * Opens a client over the ledger; it may later be replaced by another one, which takes over the open batches.
+ * @param held what it begins with
+ */
+type Connect = (ledger: Ledger, held: Held | undefined, replace: (client: Client) => void) => Client;
 
 export interface ThreadOptions {
   readonly memory: SharedArrayBuffer;
@@ -23,6 +26,8 @@ export interface ThreadOptions {
   readonly resource: Uint8Array;
   readonly tracesLingerMs: number;
   readonly logsLingerMs: number;
+  /** What a loop before this one has left behind, out of the same ring and under the same instance ID. */
+  readonly held?: Held | undefined;
 }
 
 /**
@@ -46,7 +51,8 @@ export class TransportThread {
   constructor(options: ThreadOptions, control: Control, connect: Connect) {
     this.#control = control;
     this.ledger = new Ledger(control);
-    this.#client = connect(this.ledger, client => this.#replace(client));
+    for (const { batch } of options.held?.batches ?? []) this.ledger.open(batch);
+    this.#client = connect(this.ledger, options.held, client => this.#replace(client));
     this.#ring = new RingConsumer(options.memory);
     this.#definitions = [...options.definitions];
     const { resource } = options;
@@ -85,11 +91,24 @@ export class TransportThread {
     this.wake();
   }
 
-  /** Ends the loop and the connection. What is not delivered stays so. */
-  stop(): void {
+  /** Ends the loop, and the connection in order, within the time. What is not delivered stays so. */
+  stop(withinMs: number): Promise<void> {
     this.#running = false;
-    this.#client.close();
     this.wake();
+    return this.#client.close(withinMs);
+  }
+
+  /** Ends the loop and the connection now. */
+  abandon(): void {
+    this.#running = false;
+    this.#client.destroy();
+    this.wake();
+  }
+
+  /** What another loop needs to go on in the place of this one: all that is neither settled nor in the ring. */
+  held(): Held {
+    for (const builder of Object.values(this.#builders)) if (!builder.isEmpty()) this.#send(builder);
+    return this.#client.held();
   }
 
   #replace(client: Client): void {
@@ -213,6 +232,8 @@ export class TransportThread {
     const moved = state === ConsumerState.asleep && !this.#ring.isEmpty();
     if (!flushAsked && !moved && timeoutMs > 0 && this.#running) {
       await Atomics.waitAsync(words, Word.consumer, state, timeoutMs).value;
+      // The word may belong to another loop by now.
+      if (!this.#running) return;
     }
     Atomics.store(words, Word.consumer, ConsumerState.awake);
   }

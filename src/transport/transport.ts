@@ -1,16 +1,20 @@
 // The application thread's face of the transport: the sink, the counters, and the flushes.
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomBytes } from 'node:crypto';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { OptionError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { Backoff } from './backoff.ts';
+import type { Held } from './client.ts';
 import { Control, SAMPLING_UNIT, SignalCounter, ThreadCounter, Word } from './control.ts';
+import type { DeliveryOptions } from './delivery.ts';
 import { checkTls, type EndpointOptions, parseEndpoint } from './endpoint.ts';
 import { Signal, type SignalName, type Sink } from './otlp/record.ts';
 import { INSTANCE_ID_BYTES } from './otlp/stream-frame.ts';
 import { allocateRing, RingProducer } from './ring.ts';
-import type { WorkerOptions, WorkerReport } from './worker.ts';
+import type { TransportThread } from './thread.ts';
+import type { WorkerReport } from './worker.ts';
 
 export interface TransportOptions extends EndpointOptions {
   readonly protocol: 'grpc' | 'http/protobuf';
@@ -25,6 +29,10 @@ export interface TransportOptions extends EndpointOptions {
   /** Milliseconds that an ended span, and a log record, may wait for others. Metrics do not wait. */
   readonly tracesLingerMs: number;
   readonly logsLingerMs: number;
+  /** Whether the loop between ring and collector has a thread of its own; else it runs on the application's event loop. */
+  readonly thread: boolean;
+  /** Runs what nothing may observe: the loop, when it has no thread of its own. */
+  readonly unobserved?: (run: () => void) => void;
   /** Told the first time that a transport thread dies: nothing is sent while there is none. */
   readonly warn?: (line: string) => void;
 }
@@ -67,9 +75,17 @@ const HEAP_MIB_MAX = 128;
 const YOUNG_HEAP_MIB_MAX = 16;
 const TERMINATE_AFTER_MS_MIN = 100;
 
+/** The loop on the application's event loop; its modules load only where it runs there. */
+interface OwnLoop {
+  delivery?: TransportThread;
+}
+
 /**
  * Owns the ring and the transport thread. It never throws into the application once it is constructed: a thread that dies
  * is counted and replaced. It does not keep the process alive.
+ *
+ * Without a thread of its own the loop runs on the application's event loop, and moves to a thread when the process ends:
+ * that is the only way to deliver anything where nothing asynchronous runs any more.
  */
 export class Transport {
   readonly sink: Sink;
@@ -78,7 +94,10 @@ export class Transport {
   readonly #control: Control;
   readonly #producer: RingProducer;
   readonly #restart = new Backoff(1000, 60_000);
+  readonly #atStart = AsyncLocalStorage.snapshot();
+  /** One of these at most. */
   #worker: Worker | undefined;
+  #own: OwnLoop | undefined;
   /** The thread's first start, which the first record brings forward. */
   #starting: NodeJS.Immediate | undefined;
   #instanceId: Uint8Array;
@@ -165,11 +184,7 @@ export class Transport {
     // Waiting for a shared word alone would let the process end.
     const alive = setTimeout(() => {}, timeoutMs);
     try {
-      for (
-        let left = timeoutMs;
-        left > 0 && this.#worker !== undefined;
-        left = deadline - performance.now()
-      ) {
+      for (let left = timeoutMs; left > 0 && this.#runs(); left = deadline - performance.now()) {
         const { words } = this.#control;
         const done = Atomics.load(words, Word.flushDone);
         if (isReached(done, number)) return Atomics.load(words, Word.flushDelivered) === 1;
@@ -183,13 +198,15 @@ export class Transport {
 
   /**
    * The same, blocking the thread: for the handlers of `exit`, where nothing asynchronous runs any more. The transport
-   * thread does not need this one to deliver, not even to load. Returns at once when there is nothing to deliver; when the
+   * thread does not need this one to deliver, not even to load. Where there is none, one takes over what is not settled,
+   * under the same instance ID and sequences, so that a collector stores nothing twice. Returns at once when there is nothing to deliver; when the
    * collector refuses the connection twice, 100 ms apart, it gives up, however much of the time is left.
    */
   flushSync(timeoutMs: number): boolean {
     if (!this.#hasPending()) return true;
-    if (this.#worker === undefined) return false;
     const deadline = performance.now() + timeoutMs;
+    if (this.#own !== undefined) this.#moveToThread(this.#own);
+    if (this.#worker === undefined) return false;
     const number = this.#askFlush();
     const { words } = this.#control;
     for (let left = timeoutMs; left > 0; left = deadline - performance.now()) {
@@ -210,15 +227,24 @@ export class Transport {
     const deadline = performance.now() + timeoutMs;
     this.#producer.close();
     await this.flush(timeoutMs);
-    const worker = this.#worker;
-    if (worker === undefined) return;
-    const { promise: exited, resolve } = Promise.withResolvers<void>();
-    worker.once('exit', () => resolve());
-    worker.postMessage('close');
     const left = Math.max(TERMINATE_AFTER_MS_MIN, deadline - performance.now());
-    const timer = setTimeout(() => void worker.terminate(), left);
-    await exited;
-    clearTimeout(timer);
+    if (this.#own !== undefined) {
+      const { delivery } = this.#own;
+      await delivery?.stop(left);
+      this.#ended();
+    } else if (this.#worker !== undefined) {
+      const worker = this.#worker;
+      const { promise: exited, resolve } = Promise.withResolvers<void>();
+      worker.once('exit', () => resolve());
+      worker.postMessage(left);
+      const timer = setTimeout(() => void worker.terminate(), left);
+      await exited;
+      clearTimeout(timer);
+    }
+  }
+
+  #runs(): boolean {
+    return this.#worker !== undefined || this.#own !== undefined;
   }
 
   /** Whether anything lies in the ring or with the thread. The thread is busy before it releases what it took. */
@@ -243,6 +269,7 @@ export class Transport {
 
   #start(): void {
     if (this.#shutdown !== undefined) return;
+    if (!this.#options.thread) return this.#startOwn();
     try {
       this.#worker = this.#spawn();
     } catch (error) {
@@ -250,22 +277,58 @@ export class Transport {
     }
   }
 
-  #spawn(): Worker {
+  /** In no context of the application's: the loop outlives all of them. */
+  #startOwn(): void {
+    const own: OwnLoop = {};
+    this.#own = own;
+    const { unobserved = (run: () => void): void => run() } = this.#options;
+    const run = async (): Promise<void> => {
+      const { openDelivery } = await import('./delivery.ts');
+      if (this.#own !== own) return;
+      own.delivery = openDelivery(this.#deliveryOptions(undefined), failure => {
+        this.#lastFailure = failure;
+      });
+      await own.delivery.run();
+    };
+    const failed = (error: unknown): void => {
+      if (this.#own !== own) return;
+      own.delivery?.abandon();
+      this.#died(String(error));
+    };
+    this.#atStart(() => unobserved(() => void run().catch(failed)));
+  }
+
+  /** The loop goes on in a thread, with all that it has not settled. */
+  #moveToThread(own: OwnLoop): void {
+    try {
+      this.#worker = this.#spawn(own.delivery?.held());
+      this.#own = undefined;
+      own.delivery?.abandon();
+    } catch (error) {
+      this.#lastFailure = `no thread could be started to deliver what is left: ${String(error)}`;
+      this.#options.warn?.(this.#lastFailure);
+    }
+  }
+
+  #deliveryOptions(held: Held | undefined): DeliveryOptions {
     const { endpoint, headers, certificate, clientCertificate, clientKey, timeoutMs, protocol } =
       this.#options;
     const { resource, tracesLingerMs, logsLingerMs } = this.#options;
-    const workerData: WorkerOptions = {
+    return {
       ...{ endpoint, headers, certificate, clientCertificate, clientKey, timeoutMs, protocol },
-      ...{ resource, tracesLingerMs, logsLingerMs },
+      ...{ resource, tracesLingerMs, logsLingerMs, held },
       instanceId: this.#instanceId,
       memory: this.#memory,
       definitions: this.#producer.definitions(),
     };
+  }
+
+  #spawn(held?: Held): Worker {
     // The agent must not start in its own thread: no options of the command line, none of the environment.
     const { NODE_OPTIONS: _, ...env } = process.env;
     const worker = new Worker(workerUrl(), {
       name: 'tricord-transport',
-      workerData,
+      workerData: this.#deliveryOptions(held),
       env,
       execArgv: [],
       // Nothing of the thread's, such as a warning of the runtime's, may reach the application's output.
@@ -285,9 +348,21 @@ export class Transport {
     return worker;
   }
 
-  /** Counts what the thread took with it, and starts another one, under a new instance ID as its sequences start anew. */
+  /** Starts another thread, under a new instance ID as its sequences start anew. */
   #died(reason: string): void {
+    this.#ended();
+    if (this.#shutdown !== undefined) return;
+    this.#deaths++;
+    this.#lastFailure = `the transport thread died: ${reason}`;
+    if (this.#deaths === 1) this.#options.warn?.(this.#lastFailure);
+    this.#instanceId = randomBytes(INSTANCE_ID_BYTES);
+    setTimeout(() => this.#start(), this.#restart.nextMs()).unref();
+  }
+
+  /** Counts what the loop took with it. */
+  #ended(): void {
     this.#worker = undefined;
+    this.#own = undefined;
     const control = this.#control;
     for (const signal of Object.values(Signal)) {
       const counted = (counter: number): number => control.counted(counter, signal);
@@ -298,12 +373,6 @@ export class Transport {
     Atomics.store(control.words, Word.busy, 0);
     Atomics.store(control.words, Word.connected, 0);
     Atomics.notify(control.words, Word.flushDone);
-    if (this.#shutdown !== undefined) return;
-    this.#deaths++;
-    this.#lastFailure = `the transport thread died: ${reason}`;
-    if (this.#deaths === 1) this.#options.warn?.(this.#lastFailure);
-    this.#instanceId = randomBytes(INSTANCE_ID_BYTES);
-    setTimeout(() => this.#start(), this.#restart.nextMs()).unref();
   }
 }
 

@@ -1,77 +1,21 @@
-// The entry of the transport thread: joins ring, loop and client, and keeps the shared words that tell of them.
+// The entry of the transport thread.
 import { parentPort, workerData } from 'node:worker_threads';
-import type { ClientEvents } from './client.ts';
-import { type CollectorClientOptions, openCollectorClient } from './collector-client.ts';
-import { Control, SAMPLING_UNIT, ThreadCounter, Word } from './control.ts';
-import type { SamplingDirective } from './otlp/stream-frame.ts';
-import { type ThreadOptions, TransportThread } from './thread.ts';
-
-/** What the application thread hands to a new transport thread. */
-export interface WorkerOptions extends ThreadOptions, CollectorClientOptions {}
+import { type DeliveryOptions, openDelivery } from './delivery.ts';
 
 /** What the transport thread tells beside the counters: the last thing that went wrong, for people. */
 export interface WorkerReport {
   readonly failure: string;
 }
 
-const TIMEOUT_MS_MAX = 2 ** 31 - 1;
-
-function run(options: WorkerOptions, port: NonNullable<typeof parentPort>): void {
-  const control = new Control(options.memory);
-  let reported = '';
-  const report = (failure: string): void => {
-    if (failure === reported) return;
-    reported = failure;
-    port.postMessage({ failure } satisfies WorkerReport);
-  };
-  const events: ClientEvents = {
-    progress: () => thread.wake(),
-    connected: () => {
-      Atomics.store(control.words, Word.connected, 1);
-      control.countThread(ThreadCounter.connections);
-      reported = '';
-      thread.wake();
-    },
-    failed: reason => {
-      Atomics.store(control.words, Word.connected, 0);
-      control.countThread(ThreadCounter.connectionFailures);
-      report(reason);
-      thread.failed();
-    },
-    nonsense: what => {
-      control.countThread(ThreadCounter.nonsense);
-      report(`the collector sent ${what}`);
-    },
-    rejected: reason => report(`the collector rejected items: ${reason}`),
-    sampling: samplingWord(control),
-  };
-  const thread = new TransportThread(options, control, (ledger, replace) =>
-    openCollectorClient(options, ledger, control, events, replace),
+if (parentPort !== null) {
+  const port = parentPort;
+  const thread = openDelivery(workerData as DeliveryOptions, failure =>
+    port.postMessage({ failure } satisfies WorkerReport),
   );
-  port.on('message', () => {
-    thread.stop();
+  // The port keeps this thread alive until it is told how long its end may take.
+  port.on('message', (withinMs: number) => {
+    void thread.stop(withinMs);
     port.close();
   });
   void thread.run();
 }
-
-/** Keeps the collector's directive in the shared word until it lapses; one out of bounds is counted and ignored. */
-function samplingWord(control: Control): (directive: SamplingDirective) => void {
-  let lapse: NodeJS.Timeout | undefined;
-  const set = (probability: number): void => {
-    Atomics.store(control.words, Word.sampling, Math.round(probability * SAMPLING_UNIT));
-  };
-  return ({ probability, validMs }) => {
-    const units = Math.round(probability * SAMPLING_UNIT);
-    if (!(units >= 1 && units <= SAMPLING_UNIT && validMs >= 1)) {
-      control.countThread(ThreadCounter.nonsense);
-      return;
-    }
-    clearTimeout(lapse);
-    set(probability);
-    lapse = setTimeout(() => set(1), Math.min(validMs, TIMEOUT_MS_MAX));
-    lapse.unref();
-  };
-}
-
-if (parentPort !== null) run(workerData as WorkerOptions, parentPort);

@@ -1,6 +1,9 @@
 // Applications that fork, that block, that end in their own ways: all that ended before arrives, and nothing else changes.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, it } from 'node:test';
@@ -64,10 +67,62 @@ describe('an application', () => {
     assert.deepEqual(names(), ['asked for']);
   });
 
-  it('may end as soon as it has started', async () => {
-    const { code } = await observed('brief', "span('brief'); process.exit(3)");
-    assert.equal(code, 3);
-    assert.deepEqual(names(), ['brief']);
+  for (const thread of ['on', 'off']) {
+    const env = { TRICORD_TRANSPORT_THREAD: thread };
+    const may = `with the transport thread ${thread}, may`;
+
+    it(`${may} end as soon as it has started`, async () => {
+      const { code, stderr } = await observed('brief', "span('brief'); process.exit(3)", { env });
+      assert.deepEqual([code, stderr], [3, '']);
+      assert.deepEqual(names(), ['brief']);
+    });
+
+    it(`${may} end by itself, by an exception, and by a signal`, async () => {
+      const endings: readonly [script: string, code: number | null, signal: NodeJS.Signals | null][] = [
+        ['', 0, null],
+        ["setTimeout(() => { throw new Error('mine') }, 300)", 1, null],
+        [
+          "setTimeout(() => {}, 5000); setTimeout(() => process.kill(process.pid, 'SIGTERM'), 300)",
+          null,
+          'SIGTERM',
+        ],
+      ];
+      for (const [script, code, signal] of endings) {
+        const run = await observed('ending', `span('ended'); ${script}`, { env });
+        assert.deepEqual([run.code, run.signal], [code, signal]);
+      }
+      assert.deepEqual(names(), ['ended', 'ended', 'ended']);
+    });
+  }
+
+  it('is told when it may start no thread to deliver what is left at its end', async () => {
+    const { code, stderr } = await observed('permission', "span('lost')", {
+      flags: ['--permission', '--allow-fs-read=*', '--require', registerFile],
+      env: { TRICORD_TRANSPORT_THREAD: 'off' },
+    });
+    assert.equal(code, 0);
+    assert.match(stderr, /tricord: no thread could be started to deliver what is left: .*restricted/);
+  });
+
+  it('sees nothing of the exports that its event loop makes', async t => {
+    let exports = 0;
+    const server = createServer((request, response) => {
+      exports++;
+      request.resume().on('end', () => response.end());
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => server.close());
+    const { code } = await observed('own', "span('one'); setTimeout(() => {}, 1000)", {
+      env: {
+        TRICORD_TRANSPORT_THREAD: 'off',
+        OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
+        OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+        OTEL_METRICS_EXPORTER: 'none',
+        TRICORD_TRACES_LINGER: '10',
+      },
+    });
+    assert.deepEqual([code, exports], [0, 1]);
   });
 
   it('delivers while it never lets go of the processor', async () => {

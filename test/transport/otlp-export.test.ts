@@ -120,7 +120,7 @@ describe('an OTLP/gRPC export', () => {
   async function outcomeOf(t: TestContext, answer: UnaryAnswer) {
     const collector = await plainCollector(t, { onUnary: () => answer });
     const exporter = new OtlpGrpcExporter(transportOptions(collector.url));
-    t.after(() => exporter.close());
+    t.after(() => exporter.destroy());
     return exporter.export(batch());
   }
 
@@ -182,7 +182,7 @@ describe('an OTLP/gRPC export', () => {
       const { port } = server.address() as AddressInfo;
       const exporter = new OtlpGrpcExporter(transportOptions(`http://127.0.0.1:${port}`, { timeoutMs: 300 }));
       assert.equal((await exporter.export(batch())).kind, 'retry');
-      exporter.close();
+      exporter.destroy();
       server.close();
     }
     const exporter = new OtlpGrpcExporter(transportOptions('http://127.0.0.1:1'));

@@ -7,6 +7,12 @@ import type { TransportOptions } from '../../src/transport/transport.ts';
 /** `Resource { attributes: 1 KeyValue { key: "a" } }`. */
 export const resource: Uint8Array = Uint8Array.of(0x0a, 3, 0x0a, 1, 0x61);
 
+/** Where the loop between ring and collector runs. */
+export const places: readonly { readonly place: string; readonly thread: boolean }[] = [
+  { place: 'in a thread of its own', thread: true },
+  { place: 'on the event loop', thread: false },
+];
+
 export function transportOptions(
   endpoint: string,
   changes: Partial<TransportOptions> = {},
@@ -22,6 +28,7 @@ export function transportOptions(
     ringBytes: 1 << 20,
     tracesLingerMs: 5,
     logsLingerMs: 5,
+    thread: true,
     ...changes,
   };
 }

@@ -14,7 +14,7 @@ import { STREAM_PATH } from '../../src/transport/otlp/stream-frame.ts';
 import { Transport, type TransportOptions } from '../../src/transport/transport.ts';
 import { certificate as own } from '../instrument/certificate.ts';
 import { TestCollector } from './test-collector.ts';
-import { idsOf, put, transportOptions } from './transport-options.ts';
+import { idsOf, places, put, transportOptions } from './transport-options.ts';
 
 const FLUSH_MS = 10_000;
 
@@ -54,61 +54,65 @@ describe('the options of the transport', () => {
   }
 });
 
-describe('a flush', () => {
-  it('is over at once when nothing is pending', async t => {
-    const transport = new Transport(transportOptions('http://127.0.0.1:1'));
-    t.after(() => transport.shutdown(0));
-    assert.equal(transport.flushSync(3_600_000), true);
-    assert.equal(await transport.flush(3_600_000), true);
-  });
+for (const { place, thread } of places) {
+  describe(`a flush, ${place}`, () => {
+    it('is over at once when nothing is pending', async t => {
+      const transport = new Transport(transportOptions('http://127.0.0.1:1', { thread }));
+      t.after(() => transport.shutdown(0));
+      assert.equal(transport.flushSync(3_600_000), true);
+      assert.equal(await transport.flush(3_600_000), true);
+    });
 
-  it('covers what was written before it, under steady writing', async t => {
-    const collector = await collectorFor(t);
-    const transport = new Transport(transportOptions(collector.url));
-    t.after(() => transport.shutdown(0));
-    let id = 0;
-    const writing = setInterval(() => put(transport.sink, id++), 0);
-    for (let round = 0; round < 5; round++) {
-      await sleep(10);
-      const before = id;
-      assert.equal(await transport.flush(FLUSH_MS), true);
-      assert.ok(collector.items >= before);
-    }
-    clearInterval(writing);
-  });
+    it('covers what was written before it, under steady writing', async t => {
+      const collector = await collectorFor(t);
+      const transport = new Transport(transportOptions(collector.url, { thread }));
+      t.after(() => transport.shutdown(0));
+      let id = 0;
+      const writing = setInterval(() => put(transport.sink, id++), 0);
+      for (let round = 0; round < 5; round++) {
+        await sleep(10);
+        const before = id;
+        assert.equal(await transport.flush(FLUSH_MS), true);
+        assert.ok(collector.items >= before);
+      }
+      clearInterval(writing);
+    });
 
-  it('answers all who ask at the same time', async t => {
-    const collector = await collectorFor(t);
-    const transport = new Transport(transportOptions(collector.url));
-    t.after(() => transport.shutdown(0));
-    put(transport.sink, 1);
-    const flushes = [transport.flush(FLUSH_MS), transport.flush(FLUSH_MS), transport.flush(FLUSH_MS)];
-    assert.deepEqual(await Promise.all(flushes), [true, true, true]);
+    it('answers all who ask at the same time', async t => {
+      const collector = await collectorFor(t);
+      const transport = new Transport(transportOptions(collector.url, { thread }));
+      t.after(() => transport.shutdown(0));
+      put(transport.sink, 1);
+      const flushes = [transport.flush(FLUSH_MS), transport.flush(FLUSH_MS), transport.flush(FLUSH_MS)];
+      assert.deepEqual(await Promise.all(flushes), [true, true, true]);
+    });
   });
-});
+}
 
-describe('a shutdown', () => {
-  it('delivers what is pending, ends the call in order, and refuses what comes after', async t => {
-    const collector = await collectorFor(t);
-    const transport = new Transport(transportOptions(collector.url, { tracesLingerMs: 60_000 }));
-    put(transport.sink, 1);
-    const ended = once(collector, 'end');
-    await Promise.all([transport.shutdown(FLUSH_MS), transport.shutdown(FLUSH_MS), ended]);
-    assert.deepEqual(taken(collector), [1]);
-    assert.equal(put(transport.sink, 2), false);
-    assert.equal(transport.stats().signals.traces.dropped.closed, 1);
-    assert.equal(transport.stats().deaths, 0);
-    assert.equal(await transport.flush(1000), true);
-  });
+for (const { place, thread } of places) {
+  describe(`a shutdown, ${place}`, () => {
+    it('delivers what is pending, ends the call in order, and refuses what comes after', async t => {
+      const collector = await collectorFor(t);
+      const transport = new Transport(transportOptions(collector.url, { thread, tracesLingerMs: 60_000 }));
+      put(transport.sink, 1);
+      const ended = once(collector, 'end');
+      await Promise.all([transport.shutdown(FLUSH_MS), transport.shutdown(FLUSH_MS), ended]);
+      assert.deepEqual(taken(collector), [1]);
+      assert.equal(put(transport.sink, 2), false);
+      assert.equal(transport.stats().signals.traces.dropped.closed, 1);
+      assert.equal(transport.stats().deaths, 0);
+      assert.equal(await transport.flush(1000), true);
+    });
 
-  it('is over when the collector is not there', async () => {
-    const transport = new Transport(transportOptions('http://127.0.0.1:1'));
-    put(transport.sink, 1);
-    await transport.shutdown(FLUSH_MS);
-    const { lost, pending } = transport.stats().signals.traces;
-    assert.deepEqual({ lost, pending }, { lost: 1, pending: 0 });
+    it('is over when the collector is not there', async () => {
+      const transport = new Transport(transportOptions('http://127.0.0.1:1', { thread }));
+      put(transport.sink, 1);
+      await transport.shutdown(FLUSH_MS);
+      const { lost, pending } = transport.stats().signals.traces;
+      assert.deepEqual({ lost, pending }, { lost: 1, pending: 0 });
+    });
   });
-});
+}
 
 describe('a transport thread that dies', () => {
   it('is replaced, and only what it held is lost, which is counted', async t => {

@@ -1,0 +1,69 @@
+// Joins ring, loop and client, and keeps the shared words that tell of them.
+import type { ClientEvents } from './client.ts';
+import { type CollectorClientOptions, openCollectorClient } from './collector-client.ts';
+import { Control, SAMPLING_UNIT, ThreadCounter, Word } from './control.ts';
+import type { SamplingDirective } from './otlp/stream-frame.ts';
+import { type ThreadOptions, TransportThread } from './thread.ts';
+
+/** What the application thread hands to a new transport thread. */
+export interface DeliveryOptions extends ThreadOptions, CollectorClientOptions {}
+
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+
+/**
+ * A loop that begins with its `run()`.
+ * @param tell gets what went wrong, for people, each thing once until the next connection
+ */
+export function openDelivery(options: DeliveryOptions, tell: (failure: string) => void): TransportThread {
+  const control = new Control(options.memory);
+  let told = '';
+  const report = (failure: string): void => {
+    if (failure === told) return;
+    told = failure;
+    tell(failure);
+  };
+  const events: ClientEvents = {
+    progress: () => thread.wake(),
+    connected: () => {
+      Atomics.store(control.words, Word.connected, 1);
+      control.countThread(ThreadCounter.connections);
+      told = '';
+      thread.wake();
+    },
+    failed: reason => {
+      Atomics.store(control.words, Word.connected, 0);
+      control.countThread(ThreadCounter.connectionFailures);
+      report(reason);
+      thread.failed();
+    },
+    nonsense: what => {
+      control.countThread(ThreadCounter.nonsense);
+      report(`the collector sent ${what}`);
+    },
+    rejected: reason => report(`the collector rejected items: ${reason}`),
+    sampling: samplingWord(control),
+  };
+  const thread = new TransportThread(options, control, (ledger, held, replace) =>
+    openCollectorClient(options, ledger, control, events, held, replace),
+  );
+  return thread;
+}
+
+/** Keeps the collector's directive in the shared word until it lapses; one out of bounds is counted and ignored. */
+function samplingWord(control: Control): (directive: SamplingDirective) => void {
+  let lapse: NodeJS.Timeout | undefined;
+  const set = (probability: number): void => {
+    Atomics.store(control.words, Word.sampling, Math.round(probability * SAMPLING_UNIT));
+  };
+  return ({ probability, validMs }) => {
+    const units = Math.round(probability * SAMPLING_UNIT);
+    if (!(units >= 1 && units <= SAMPLING_UNIT && validMs >= 1)) {
+      control.countThread(ThreadCounter.nonsense);
+      return;
+    }
+    clearTimeout(lapse);
+    set(probability);
+    lapse = setTimeout(() => set(1), Math.min(validMs, TIMEOUT_MS_MAX));
+    lapse.unref();
+  };
+}
