@@ -13,7 +13,7 @@ export interface QueueOptions {
   readonly bytesMax?: number | undefined;
   /** Bytes offered and not yet durable, which are held in memory; beyond it offers are refused. Default 64 MiB. */
   readonly waitingBytesMax?: number | undefined;
-  /** Bytes of the newest records kept in memory for readers that keep up. Default 16 MiB. */
+  /** Bytes of the newest records kept in memory for readers that keep up. Default 32 MiB. */
   readonly hotBytesMax?: number | undefined;
   /**
    * When an offer resolves. `always` (default): after an fsync, nothing acknowledged can be lost. `interval`: after the

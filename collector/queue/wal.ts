@@ -13,7 +13,7 @@ const MIB = 1024 * 1024;
 const defaults = {
   bytesMax: queueBounds.bytes_default,
   waitingBytesMax: 64 * MIB,
-  hotBytesMax: 16 * MIB,
+  hotBytesMax: 32 * MIB,
   fsync: 'always',
   fsyncIntervalMs: 200,
   disk: nodeDisk,
