@@ -82,6 +82,22 @@ describe('bad input of a span', () => {
     return { sink, provider, start };
   };
 
+  it('never throws, whatever stands where a time, options or attributes belong', () => {
+    const { sink, provider, start } = setUp();
+    const tracer = provider.getTracer('test');
+    for (const bad of [throwingProxy, revoked()] as never[]) {
+      start().addEvent('e', bad).addEvent('e', {}, bad).addLinks(bad).setStatus(bad).end(bad);
+      start().recordException(new Error('x'), bad);
+      tracer.startSpan('x', bad).end();
+      tracer.startSpan('x', { startTime: bad }).end();
+      tracer.startSpan('x', {}, bad).end();
+      tracer.startActiveSpan('x', bad, span => span.end());
+    }
+    assert.equal(spansIn(sink).length, 10, 'all that ended arrive');
+    // Of each an event's attributes, a status and the options of two spans; of one, links.
+    assert.equal(provider.counters.rejected, 9);
+  });
+
   it('never ended: it leaves a count of started spans, and neither bytes nor a place in the pool', () => {
     const { sink, provider, start } = setUp();
     for (let i = 0; i < 10_000; i++) start().setAttribute('n', i).addEvent('begun');
@@ -383,6 +399,24 @@ describe('bad input of a measurement', () => {
     };
     return { provider, counter, points };
   };
+
+  it('never throws, whatever stands where a name, options or a number belong', () => {
+    const sink = new MemorySink();
+    const provider = new MeterProvider({ sink });
+    const [meter, bad] = [provider.getMeter('m'), throwingProxy as never];
+    meter.createCounter('named', bad).add(1);
+    meter.createCounter(bad).add(1);
+    meter.createHistogram('advised', { advice: bad }).record(1);
+    const counter = meter.createCounter('c');
+    counter.add(bad);
+    counter.add(1, undefined, bad);
+    provider.collectSync();
+    assert.deepEqual(
+      takeMetrics(sink).map(({ name }) => name),
+      ['c'],
+    );
+    assert.deepEqual([provider.counters.refused, provider.counters.invalid], [3, 1]);
+  });
 
   it('10,000 attributes: one series of 128, counted, none read more than twice', () => {
     const { provider, counter, points } = setUp();

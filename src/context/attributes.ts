@@ -161,32 +161,38 @@ export class AttributeSlots {
   /** Sets one attribute; the last value of a key wins. Null and undefined set nothing. */
   set(key: string, value: unknown, bounds: AttributeLimits, counters: ValueCounters): void {
     if (value === undefined || value === null) return;
-    const clean = cleanValue(value, bounds.valueLength, counters);
-    if (clean === undefined || typeof key !== 'string' || key === '') {
+    const place = this.#placeOf(key, bounds);
+    const clean = place < 0 ? undefined : cleanValue(value, bounds.valueLength, counters);
+    if (clean === undefined) {
       this.dropped++;
       return;
     }
-    const { keys, count } = this;
-    for (let i = 0; i < count; i++) {
-      if (keys[i] === key) {
-        this.values[i] = clean;
-        return;
-      }
+    if (place === this.count) {
+      this.keys[place] = key;
+      this.count = place + 1;
     }
-    if (count >= bounds.attributes) {
-      this.dropped++;
-      return;
-    }
-    keys[count] = key;
-    this.values[count] = clean;
-    this.count = count + 1;
+    this.values[place] = clean;
   }
 
-  /** Sets the own enumerable properties of `attributes`. A property that throws costs itself only. */
+  /** Where the key stands, or would stand; -1 when it is none, or one too many. */
+  #placeOf(key: string, bounds: AttributeLimits): number {
+    const { keys, count } = this;
+    for (let i = 0; i < count; i++) if (keys[i] === key) return i;
+    return typeof key !== 'string' || key === '' || count >= bounds.attributes ? -1 : count;
+  }
+
+  /**
+   * Sets the own enumerable properties of `attributes`. A property that throws costs itself only, and one that has no place is
+   * not even read.
+   */
   setAll(attributes: object, bounds: AttributeLimits, counters: ValueCounters): void {
     try {
       for (const key in attributes) {
         if (!hasOwn.call(attributes, key)) continue;
+        if (this.count >= bounds.attributes && this.#placeOf(key, bounds) < 0) {
+          this.dropped++;
+          continue;
+        }
         let value: unknown;
         try {
           value = (attributes as Record<string, unknown>)[key];

@@ -75,7 +75,12 @@ export class Clock {
    * milliseconds since the epoch, a `performance.now()` reading or a `Date`. Anything that is not a time is now.
    */
   fromTimeInput(time: TimeInput | undefined): number {
-    const nanos = this.#convert(time);
+    let nanos = Number.NaN;
+    try {
+      nanos = this.#convert(time);
+    } catch {
+      // A Proxy in place of a time.
+    }
     return Number.isFinite(nanos) ? nanos : this.now();
   }
 

@@ -103,10 +103,11 @@ export class ObservabilityContext implements Context {
 
   /** This context, or a wrapped one of another implementation, which keeps answering for its own keys. */
   static from(context: Context | null | undefined): ObservabilityContext {
-    if (context instanceof ObservabilityContext) return context;
-    if (typeof context?.getValue !== 'function') return ObservabilityContext.root;
     try {
-      return ObservabilityContext.#wrap(context);
+      if (context instanceof ObservabilityContext) return context;
+      return typeof context?.getValue === 'function'
+        ? ObservabilityContext.#wrap(context)
+        : ObservabilityContext.root;
     } catch {
       return ObservabilityContext.root;
     }

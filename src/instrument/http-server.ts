@@ -116,7 +116,10 @@ export function setRequestError(request: IncomingMessage, error: unknown): void 
 }
 
 /** Undefined when the request is not under way. */
-function callOf(request: ServedRequest, socket: ServedSocket | null = request.socket): ServerCall | undefined {
+function callOf(
+  request: ServedRequest,
+  socket: ServedSocket | null = request.socket,
+): ServerCall | undefined {
   let call = socket?.[OLDEST] ?? undefined;
   while (call !== undefined && call.request !== request) call = call.next;
   return call;

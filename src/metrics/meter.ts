@@ -150,6 +150,19 @@ export class Meter implements OtelMeter {
     options: MetricOptions | undefined,
     make: (descriptor: InstrumentDescriptor) => T,
   ): T {
+    try {
+      return this.#register(kind, name, options, make);
+    } catch {
+      return this.#refused(`${kind}: its options cannot be read`, name);
+    }
+  }
+
+  #register<T extends Instrument>(
+    kind: InstrumentKind,
+    name: string,
+    options: MetricOptions | undefined,
+    make: (descriptor: InstrumentDescriptor) => T,
+  ): T {
     if (!isValidName(name)) return this.#refused(`${kind}: its name is not valid`, name);
     const namesakes = this.#registrations.get(name.toLowerCase()) ?? [];
     const descriptor = new InstrumentDescriptor(kind, namesakes[0]?.descriptor.name ?? name, options);
@@ -168,7 +181,8 @@ export class Meter implements OtelMeter {
 
   #refused<T extends Instrument>(reason: string, name: unknown): T {
     if (this.#rules.counters.refused++ < WARNINGS_MAX) {
-      diag.warn(`"${String(name).slice(0, 300)}" measures nothing. No ${reason}.`);
+      const shown = typeof name === 'string' ? JSON.stringify(name.slice(0, 300)) : `A ${typeof name}`;
+      diag.warn(`${shown} measures nothing. No ${reason}.`);
     }
     return noInstrument as unknown as T;
   }

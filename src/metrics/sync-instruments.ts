@@ -34,7 +34,7 @@ abstract class SyncInstrument {
     attributes: Attributes | undefined,
     context: Context | undefined,
   ): void {
-    if (value < 0) this.#counters.invalid++;
+    if (typeof value === 'number' && value < 0) this.#counters.invalid++;
     else this.take(value, attributes, context);
   }
 }

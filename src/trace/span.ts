@@ -212,15 +212,6 @@ export class SpanPipeline {
   }
 }
 
-/** What a span starts with; the tracer has read it from the options and the context. */
-export interface SpanStart {
-  readonly name: string;
-  readonly kind: number;
-  readonly scope: number;
-  readonly parent: SpanIdentity | undefined;
-  readonly startTime: TimeInput | undefined;
-}
-
 /**
  * A span that is recorded. A use after {@link RecordingSpan.end} is a no-op and is counted; the IDs stay readable.
  * No method throws, whatever it is given.
@@ -230,20 +221,32 @@ export class RecordingSpan implements OtelSpan {
   readonly #pipeline: SpanPipeline;
   #record: PooledRecord | undefined;
 
-  constructor(pipeline: SpanPipeline, identity: SpanIdentity, labels: Labels, start: SpanStart) {
+  /**
+   * @param kind as on the wire
+   * @param scope the number that the sink gave to the instrumentation scope
+   */
+  constructor(
+    pipeline: SpanPipeline,
+    identity: SpanIdentity,
+    parent: SpanIdentity | undefined,
+    labels: Labels,
+    name: string,
+    kind: number,
+    scope: number,
+    startTime: TimeInput | undefined,
+  ) {
     const record = pipeline.take();
-    const { parent } = start;
     record.identity = identity;
     record.traceState = identity.traceState?.serialize() ?? '';
     record.parent0 = parent?.s0 ?? 0;
     record.parent1 = parent?.s1 ?? 0;
     record.flags =
       identity.traceFlags | SPAN_FLAG_REMOTE_KNOWN | (parent?.isRemote === true ? SPAN_FLAG_REMOTE : 0);
-    record.name = cleanText(start.name, pipeline.limits.valueLength, pipeline.counters);
-    record.kind = start.kind;
-    record.scope = start.scope;
+    record.name = cleanText(name, pipeline.limits.valueLength, pipeline.counters);
+    record.kind = kind;
+    record.scope = scope;
     record.startTime =
-      start.startTime === undefined ? pipeline.clock.now() : pipeline.clock.fromTimeInput(start.startTime);
+      startTime === undefined ? pipeline.clock.now() : pipeline.clock.fromTimeInput(startTime);
     record.clockOffset = pipeline.clock.offset;
     if (labels.count > 0) record.attributes.setLabels(labels, pipeline.limits);
     this.#identity = identity;
@@ -332,8 +335,11 @@ export class RecordingSpan implements OtelSpan {
   }
 
   addLinks(links: readonly Link[]): this {
-    if (!Array.isArray(links)) return this;
-    for (let i = 0; i < links.length; i++) this.addLink(links[i] as Link);
+    try {
+      if (Array.isArray(links)) for (let i = 0; i < links.length; i++) this.addLink(links[i] as Link);
+    } catch {
+      this.#pipeline.counters.rejected++;
+    }
     return this;
   }
 
@@ -341,13 +347,16 @@ export class RecordingSpan implements OtelSpan {
   setStatus(status: SpanStatus): this {
     const record = this.#open();
     if (record === undefined || record.statusCode === STATUS_OK) return this;
-    const code = status?.code;
-    if (code !== STATUS_OK && code !== STATUS_ERROR) return this;
-    record.statusCode = code;
-    record.statusMessage =
-      code === STATUS_ERROR
-        ? cleanText(status.message, this.#pipeline.limits.valueLength, this.#pipeline.counters)
-        : '';
+    const { limits: bounds, counters } = this.#pipeline;
+    try {
+      const code = status?.code;
+      if (code !== STATUS_OK && code !== STATUS_ERROR) return this;
+      const message = code === STATUS_ERROR ? cleanText(status.message, bounds.valueLength, counters) : '';
+      record.statusCode = code;
+      record.statusMessage = message;
+    } catch {
+      counters.rejected++;
+    }
     return this;
   }
 
@@ -443,7 +452,12 @@ export class NonRecordingSpan implements OtelSpan {
 }
 
 function isTimeInput(value: unknown): value is TimeInput {
-  return typeof value === 'number' || Array.isArray(value) || value instanceof Date;
+  if (typeof value !== 'object' || value === null) return typeof value === 'number';
+  try {
+    return Array.isArray(value) || value instanceof Date;
+  } catch {
+    return false;
+  }
 }
 
 function linkIdentity(link: Link): SpanIdentity | undefined {

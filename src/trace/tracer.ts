@@ -1,6 +1,6 @@
 // Starts spans: reads the parent from the context, lets the sampler decide, gives out the handle.
 
-import type { Context, Tracer as OtelTracer, Span, SpanOptions } from '@opentelemetry/api';
+import type { Context, Tracer as OtelTracer, Span, SpanOptions, TimeInput } from '@opentelemetry/api';
 import { INVALID_SPAN_CONTEXT } from '@opentelemetry/api';
 import { ObservabilityContext } from '../context/observability-context.ts';
 import type { Sampler } from './sampler.ts';
@@ -65,22 +65,42 @@ export class Tracer implements OtelTracer {
 
   #start(name: string, options: SpanOptions, context: ObservabilityContext): Span {
     if (context.suppressed) return SUPPRESSED;
-    const parent = options.root === true ? undefined : context.identity;
+    try {
+      const { root, kind, startTime, attributes, links } = options;
+      const span = this.#startAs(name, root === true, wireKind(kind), startTime, context);
+      if (attributes !== undefined) span.setAttributes(attributes);
+      if (links !== undefined) span.addLinks(links);
+      return span;
+    } catch {
+      // Options that cannot be read: getters that throw, or a Proxy.
+      this.#pipeline.counters.rejected++;
+      return this.#startAs(name, false, wireKind(undefined), undefined, context);
+    }
+  }
+
+  #startAs(
+    name: string,
+    root: boolean,
+    kind: number,
+    startTime: TimeInput | undefined,
+    context: ObservabilityContext,
+  ): Span {
+    const parent = root ? undefined : context.identity;
     const identity = this.#sampler.start(parent);
     if (!identity.sampled) {
       this.#pipeline.counters.unsampled++;
       return new NonRecordingSpan(identity);
     }
-    const span = new RecordingSpan(this.#pipeline, identity, context.labels, {
-      name,
-      kind: wireKind(options.kind),
-      scope: this.#scope,
+    return new RecordingSpan(
+      this.#pipeline,
+      identity,
       parent,
-      startTime: options.startTime,
-    });
-    if (options.attributes !== undefined) span.setAttributes(options.attributes);
-    if (options.links !== undefined) span.addLinks(options.links);
-    return span;
+      context.labels,
+      name,
+      kind,
+      this.#scope,
+      startTime,
+    );
   }
 }
 
