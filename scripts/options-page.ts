@@ -15,6 +15,27 @@ here is reported with the nearest one that does. \`OTEL_\` variables have the me
 This page is generated from \`src/options.ts\` by \`node scripts/options-page.ts\`.
 
 ${optionsMarkdown()}
+
+## Small places
+
+A container with one processor and 128 MB, or a function that lives for seconds, may want less of the agent than the defaults
+give:
+
+| variable | what it saves | what it costs |
+|---|---|---|
+| \`TRICORD_TRANSPORT_THREAD=off\` | the thread, whose isolate with node:http2 takes 11 to 20 MB, and its start | sending takes turns with the application on its event loop |
+| \`TRICORD_RING_BYTES=524288\` | up to 3.5 MB: the ring is touched from end to end | more than that between two turns of the loop is dropped, and counted |
+| \`TRICORD_TRACES_LINGER\`, \`TRICORD_LOGS_LINGER\`, larger | wake-ups and batches | what ends in the meantime is sent later; the end of the process still waits for all of it |
+
+Without the thread all else holds: bounds, counters, resending, \`flush()\` and \`shutdown()\`. Nothing of it keeps the process
+alive, but for an attempt to connect that is under way, at most \`OTEL_EXPORTER_OTLP_TIMEOUT\`, and bytes that the collector's
+machine does not take. An application that never lets go of its event loop sends nothing meanwhile.
+
+Where the process ends nothing asynchronous runs any more, so that a thread is started then, if anything is left to
+deliver: it takes over what is not acknowledged under the same sequences, and a collector that knows the stream stores
+nothing twice. Towards plain OTLP, which does not tell a batch that comes twice, an export that was under way is made
+again. Where a thread may not be started (\`--permission\` without \`--allow-worker\`) what is left is lost, which one line of
+stderr says; \`await agent.shutdown()\` before the end delivers it.
 `;
 
 if (!process.argv.includes('--check')) writeFileSync(path, page);
