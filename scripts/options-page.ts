@@ -24,7 +24,7 @@ give:
 | variable | what it saves | what it costs |
 |---|---|---|
 | \`TRICORD_TRANSPORT_THREAD=off\` | the thread, whose isolate with node:http2 takes 11 to 20 MB, and its start | sending takes turns with the application on its event loop |
-| \`TRICORD_RING_BYTES=524288\` | up to 3.5 MB: the ring is touched from end to end | more than that between two turns of the loop is dropped, and counted |
+| \`TRICORD_RING_BYTES=524288\` | most of the 4 MiB that the ring holds by default, as it is touched from end to end | more than that between two turns of the loop is dropped, and counted |
 | \`TRICORD_TRACES_LINGER\`, \`TRICORD_LOGS_LINGER\`, larger | wake-ups and batches | what ends in the meantime is sent later; the end of the process still waits for all of it |
 
 Without the thread all else holds: bounds, counters, resending, \`flush()\` and \`shutdown()\`. Nothing of it keeps the process

@@ -43,6 +43,8 @@ function call(to: Client, path: string, request: Buffer): Promise<Buffer | Servi
   return promise;
 }
 
+const MIB = 1024 * 1024;
+
 describe('OTLP/gRPC', () => {
   let collector: TestCollector;
   let plain: Client;
@@ -55,15 +57,15 @@ describe('OTLP/gRPC', () => {
     await collector.stop();
   });
 
-  it('lets clients send a MiB ahead, on a call and on the connection', async t => {
+  it('lets clients send 4 MiB ahead on a call, and 8 on the connection', async t => {
     const session = connect(`http://${collector.endpoints['otlp.grpc']}`);
     t.after(() => session.destroy());
-    const path = exportPaths[Signal.traces];
-    const call = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc' });
-    while (session.remoteSettings.initialWindowSize !== 1024 * 1024) await once(session, 'remoteSettings');
-    call.end(Buffer.alloc(5));
-    await once(call.resume(), 'close');
-    assert.equal(session.state.remoteWindowSize, 1024 * 1024 - 5);
+    const headers = { ':method': 'POST', ':path': '/nobody/Knows', 'content-type': 'application/grpc' };
+    const call = session.request(headers);
+    await once(session, 'remoteSettings');
+    assert.equal(session.remoteSettings.initialWindowSize, 4 * MIB);
+    await once(call.end().resume(), 'close');
+    assert.equal(session.state.remoteWindowSize, 8 * MIB);
   });
 
   it('takes each signal as it is, and answers with an empty message', async () => {
