@@ -72,7 +72,7 @@ export interface Recorder {
 
 /** A recorder whose series may be looked up beforehand. */
 export interface SeriesRecorder extends Recorder {
-  /** The series of these attributes outside of any labels; -1 when it has none of its own. */
+  /** The series that these attributes have outside of any labels; -1 while there is none of their own. */
   seriesOf(attributes: Attributes): number;
   recordIn(series: number, value: number, context: ObservabilityContext): void;
 }

@@ -1,5 +1,6 @@
 // Histograms with fixed bucket bounds.
 import type { Attributes, Context } from '@opentelemetry/api';
+import { Labels } from '../context/labels.ts';
 import type { ObservabilityContext } from '../context/observability-context.ts';
 import type { HistogramPoint, HistogramRecord } from '../transport/otlp/metrics.ts';
 import {
@@ -49,7 +50,7 @@ export class ExplicitHistogram extends Aggregation implements SeriesRecorder, Hi
   }
 
   seriesOf(attributes: Attributes): number {
-    return this.series.own(attributes);
+    return this.series.known(attributes, Labels.empty);
   }
 
   recordIn(series: number, value: number, under: ObservabilityContext): void {

@@ -1,5 +1,6 @@
 // Histograms whose bucket bounds are powers of a base that adapts to the range of the measurements.
 import type { Attributes, Context } from '@opentelemetry/api';
+import { Labels } from '../context/labels.ts';
 import type { ObservabilityContext } from '../context/observability-context.ts';
 import type { ExponentialHistogramPoint, ExponentialHistogramRecord } from '../transport/otlp/metrics.ts';
 import { Aggregation, measuredUnder, type SeriesRecorder } from './aggregation.ts';
@@ -67,7 +68,7 @@ export class ExponentialHistogram extends Aggregation implements SeriesRecorder,
   }
 
   seriesOf(attributes: Attributes): number {
-    return this.series.own(attributes);
+    return this.series.known(attributes, Labels.empty);
   }
 
   recordIn(series: number, value: number, under: ObservabilityContext): void {

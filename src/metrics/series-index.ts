@@ -1,7 +1,7 @@
 // From an attribute set to the number of its series, without sorting or joining for a set that was seen before.
 import type { Attributes } from '@opentelemetry/api';
 import { type CleanValue, cleanValue } from '../context/attributes.ts';
-import { Labels } from '../context/labels.ts';
+import type { Labels } from '../context/labels.ts';
 import { limits } from '../limits.ts';
 import type { AttributeList } from '../transport/otlp/record.ts';
 import type { MetricCounters } from './metric-counters.ts';
@@ -87,6 +87,12 @@ export class SeriesIndex {
 
   /** The number of the series; the overflow series' when there are too many. May throw what a getter throws. */
   find(attributes: Attributes | undefined, labels: Labels): number {
+    const series = this.known(attributes, labels);
+    return series >= 0 ? series : this.#resolve(this.#pathOf(attributes, labels));
+  }
+
+  /** The number of a series that is in the path cache; -1 for one that is not, and for what the overflow series takes. */
+  known(attributes: Attributes | undefined, labels: Labels): number {
     let step: Step | undefined = this.#root;
     const allowed = this.#bounds.labels;
     if (labels.count > 0 && allowed.length > 0) {
@@ -99,16 +105,9 @@ export class SeriesIndex {
       const value: unknown = attributes[key];
       if (value === undefined || value === null) continue;
       step = step?.next(key, value);
-      if (step === undefined) break;
+      if (step === undefined) return -1;
     }
-    if (step !== undefined && step.series >= 0) return step.series;
-    return this.#resolve(this.#pathOf(attributes, labels));
-  }
-
-  /** As {@link find} outside of any labels; -1 for what went to the overflow series. */
-  own(attributes: Attributes): number {
-    const series = this.find(attributes, Labels.empty);
-    return this.attributes[series] === overflow ? -1 : series;
+    return step === undefined ? -1 : step.series;
   }
 
   /** Every key and value in the order in which {@link find} meets them, read once: a getter may not answer twice alike. */

@@ -71,12 +71,10 @@ export interface BindableHistogram extends Histogram {
 /** Of non-negative measurements. */
 export class BucketHistogram extends SyncInstrument implements BindableHistogram {
   readonly #series: SeriesRecorder;
-  readonly #counters: MetricCounters;
 
   constructor(recorder: SeriesRecorder, counters: MetricCounters) {
     super(recorder, counters);
     this.#series = recorder;
-    this.#counters = counters;
   }
 
   record(value: number, attributes?: Attributes, context?: Context): void {
@@ -89,15 +87,23 @@ export class BucketHistogram extends SyncInstrument implements BindableHistogram
     let series = -1;
     const record = (value: number, context?: Context): void => {
       const under = measuredUnder(context);
-      if (series < 0 || under.labels.count > 0 || !(value >= 0 && value < Number.POSITIVE_INFINITY))
-        this.takeGrowing(value, fixed, under);
-      else this.#series.recordIn(series, value, under);
+      const plain = under.labels.count === 0;
+      if (plain && series >= 0 && value >= 0 && value < Number.POSITIVE_INFINITY) {
+        this.#series.recordIn(series, value, under);
+        return;
+      }
+      this.takeGrowing(value, fixed, under);
+      // Looked up only when it is there: a series without a measurement is none.
+      if (plain && series < 0) series = this.#seriesOf(fixed);
     };
-    try {
-      series = this.#series.seriesOf(fixed);
-    } catch {
-      this.#counters.rejected++;
-    }
     return { record };
+  }
+
+  #seriesOf(attributes: Attributes): number {
+    try {
+      return this.#series.seriesOf(attributes);
+    } catch {
+      return -1;
+    }
   }
 }

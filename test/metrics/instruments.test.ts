@@ -2,9 +2,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { diag, type Meter, ValueType } from '@opentelemetry/api';
+import type { DecodedHistogramPoint } from 'tricord/otlp';
+import { ObservabilityContext } from '../../src/context/observability-context.ts';
 import { MeterProvider, type MeterProviderOptions } from '../../src/metrics/meter-provider.ts';
+import type { BindableHistogram } from '../../src/metrics/sync-instruments.ts';
 import { MemorySink } from '../memory-sink.ts';
-import { histogramPoints, metricNamed, numberPoints, takeMetrics, valuesOf } from './collected.ts';
+import {
+  attributesOf,
+  histogramPoints,
+  metricNamed,
+  numberPoints,
+  takeMetrics,
+  valuesOf,
+} from './collected.ts';
 
 function fixture(options: Partial<MeterProviderOptions> = {}): {
   sink: MemorySink;
@@ -193,6 +203,56 @@ describe('a histogram with bounds', () => {
       points.map((_, at) => [at + 1, at + 1, 1]),
     );
   });
+});
+
+describe('a bound histogram', () => {
+  for (const histogramAggregation of [
+    'explicit_bucket_histogram',
+    'base2_exponential_bucket_histogram',
+  ] as const) {
+    it(`measures as the histogram does with the same attributes: ${histogramAggregation}`, () => {
+      const { sink, provider, meter } = fixture({
+        histogramAggregation,
+        labels: ['tenant'],
+        cardinalityLimit: 3,
+      });
+      const histogram: BindableHistogram = meter.createHistogram('h');
+      const bound = histogram.bind!({ route: '/a' });
+      const labelled = ObservabilityContext.root.withLabels({ tenant: 'acme' });
+      const sums = (): Record<string, unknown> => {
+        provider.collectSync();
+        const { data } = metricNamed(takeMetrics(sink), 'h');
+        assert.ok(data !== undefined && 'points' in data);
+        const points = data.points as readonly DecodedHistogramPoint[];
+        return Object.fromEntries(
+          points.map(({ attributes, count, sum }) => [
+            JSON.stringify(attributesOf(attributes)),
+            [count, sum],
+          ]),
+        );
+      };
+      bound.record(Number.NaN);
+      bound.record(-1);
+      bound.record(1, labelled);
+      assert.deepEqual(
+        sums(),
+        { '{"route":"/a","tenant":"acme"}': [1, 1] },
+        'no series without a measurement',
+      );
+      for (const value of [1, 2, 3]) bound.record(value);
+      histogram.record(4, { route: '/a' });
+      bound.record(8, labelled);
+      bound.record(Number.POSITIVE_INFINITY);
+      const beyond = histogram.bind!({ route: '/b' });
+      for (const value of [16, 32]) beyond.record(value);
+      assert.deepEqual(sums(), {
+        '{"route":"/a","tenant":"acme"}': [2, 9],
+        '{"route":"/a"}': [4, 10],
+        '{"otel.metric.overflow":true}': [2, 48],
+      });
+      assert.deepEqual([provider.counters.invalid, provider.counters.overflowed], [3, 2]);
+    });
+  }
 });
 
 describe('an instrument’s identity', () => {
