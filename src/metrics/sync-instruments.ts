@@ -10,14 +10,17 @@ import type { MetricCounters } from './metric-counters.ts';
 abstract class SyncInstrument {
   readonly #recorder: Recorder;
   readonly #counters: MetricCounters;
+  readonly #least: number;
 
-  constructor(recorder: Recorder, counters: MetricCounters) {
+  /** @param least what a measurement may be at the least: 0 for what only grows */
+  constructor(recorder: Recorder, counters: MetricCounters, least: number = -Number.MAX_VALUE) {
     this.#recorder = recorder;
     this.#counters = counters;
+    this.#least = least;
   }
 
   protected take(value: number, attributes: Attributes | undefined, context: Context | undefined): void {
-    if (typeof value !== 'number' || value - value !== 0) {
+    if (typeof value !== 'number' || !(value >= this.#least && value <= Number.MAX_VALUE)) {
       this.#counters.invalid++;
       return;
     }
@@ -27,22 +30,16 @@ abstract class SyncInstrument {
       this.#counters.rejected++;
     }
   }
-
-  /** As {@link take}, for what only grows. */
-  protected takeGrowing(
-    value: number,
-    attributes: Attributes | undefined,
-    context: Context | undefined,
-  ): void {
-    if (typeof value === 'number' && value < 0) this.#counters.invalid++;
-    else this.take(value, attributes, context);
-  }
 }
 
 /** Of non-negative increments. */
 export class SumCounter extends SyncInstrument implements Counter {
+  constructor(recorder: Recorder, counters: MetricCounters) {
+    super(recorder, counters, 0);
+  }
+
   add(value: number, attributes?: Attributes, context?: Context): void {
-    this.takeGrowing(value, attributes, context);
+    this.take(value, attributes, context);
   }
 }
 
@@ -73,12 +70,12 @@ export class BucketHistogram extends SyncInstrument implements BindableHistogram
   readonly #series: SeriesRecorder;
 
   constructor(recorder: SeriesRecorder, counters: MetricCounters) {
-    super(recorder, counters);
+    super(recorder, counters, 0);
     this.#series = recorder;
   }
 
   record(value: number, attributes?: Attributes, context?: Context): void {
-    this.takeGrowing(value, attributes, context);
+    this.take(value, attributes, context);
   }
 
   /** For who measures often under the same attributes. Under labels, which may become attributes, they are looked up again. */
@@ -92,7 +89,7 @@ export class BucketHistogram extends SyncInstrument implements BindableHistogram
         this.#series.recordIn(series, value, under);
         return;
       }
-      this.takeGrowing(value, fixed, under);
+      this.take(value, fixed, under);
       // Looked up only when it is there: a series without a measurement is none.
       if (plain && series < 0) series = this.#seriesOf(fixed);
     };
