@@ -12,7 +12,7 @@ export function spansIn(sink: MemorySink): DecodedSpan[] {
   return spans;
 }
 
-export function logRecordsIn(sink: MemorySink): DecodedLogRecord[] {
+export function logRecordsIn(sink: Pick<MemorySink, 'request'>): DecodedLogRecord[] {
   const bytes = sink.request(Signal.logs);
   const records: DecodedLogRecord[] = [];
   decodeLogs(bytes, { logRecord: record => void records.push(record) });

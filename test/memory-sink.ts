@@ -1,7 +1,8 @@
 // A Sink that keeps every committed frame: what the tests of the three paths look into.
 
 import type { ScopeRecord, Signal, Sink } from 'tricord/otlp';
-import { Writer } from 'tricord/otlp';
+import { FrameKind, signalOf, Writer } from 'tricord/otlp';
+import { LineReaders, recordBytesMax } from '../src/transport/otlp/line/line-reader.ts';
 
 export interface Frame {
   readonly signal: Signal;
@@ -19,10 +20,12 @@ export class MemorySink implements Sink {
   full = false;
   refused = 0;
   overflowed = 0;
+  /** Reads lines as the transport thread does. */
+  readonly lines = new LineReaders();
   readonly #scopes: ScopeRecord[] = [];
   readonly #window: Uint8Array;
   readonly #writer: Writer;
-  #open: { signal: Signal; scope: number } | undefined;
+  #open: { kind: FrameKind; scope: number } | undefined;
 
   constructor(anchorUnixNanos: bigint = 0n, frameBytes: number = 256 * 1024) {
     this.#window = new Uint8Array(frameBytes);
@@ -34,28 +37,35 @@ export class MemorySink implements Sink {
     return known >= 0 ? known : this.#scopes.push(scope) - 1;
   }
 
-  begin(signal: Signal, scope: number): Writer | null {
+  begin(kind: FrameKind, scope: number): Writer | null {
     if (this.#open !== undefined) throw new Error('a frame is open already');
     if (this.full) {
       this.refused++;
       return null;
     }
-    this.#open = { signal, scope };
+    this.#open = { kind, scope };
     this.#writer.reset(this.#window, 0, this.#window.length);
     return this.#writer;
   }
 
   commit(items: number): boolean {
     if (this.#open === undefined) throw new Error('no frame is open');
-    const { signal, scope } = this.#open;
+    const { kind, scope } = this.#open;
     this.#open = undefined;
     if (this.#writer.overflowed) {
       this.overflowed++;
       return false;
     }
-    const bytes = this.#window.slice(0, this.#writer.pos);
-    this.frames.push({ signal, scope: this.#scopes[scope]!, items, bytes });
+    const written = this.#window.slice(0, this.#writer.pos);
+    const bytes = kind === FrameKind.line ? this.#read(written) : written;
+    this.frames.push({ signal: signalOf(kind), scope: this.#scopes[scope]!, items, bytes });
     return true;
+  }
+
+  #read(frame: Uint8Array): Uint8Array {
+    const writer = new Writer(new Uint8Array(recordBytesMax(frame.length)));
+    this.lines.read(Buffer.from(frame), 0, frame.length, writer);
+    return writer.bytes.subarray(0, writer.pos);
   }
 
   level(): number {

@@ -65,7 +65,7 @@ function drain(ring: RingConsumer, words: Int32Array, count: number): void {
   for (let taken = 0; taken < count; ) {
     for (let i = 0; i < looksAway && Atomics.load(elsewhere, 0) === 0; i++);
     while (ring.next()) {
-      if (ring.signal === undefined) continue;
+      if (ring.kind === undefined) continue;
       arrivals.take(words, ring.start >> 2);
       taken++;
     }

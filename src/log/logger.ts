@@ -5,14 +5,18 @@ import { AttributeSlots, cleanText, cleanValue, setException } from '../context/
 import type { Clock } from '../context/clock.ts';
 import type { SpanIdentity } from '../context/identity.ts';
 import { ObservabilityContext } from '../context/observability-context.ts';
+import { limits } from '../limits.ts';
+import {
+  encodeLine,
+  type LineFacts,
+  type LineHead,
+  type LineKeys,
+} from '../transport/otlp/line/line-frame.ts';
 import type { LogRecordFields } from '../transport/otlp/logs.ts';
 import { encodeLogRecord } from '../transport/otlp/logs.ts';
-import type { AnyValue, Sink } from '../transport/otlp/record.ts';
-import { Signal } from '../transport/otlp/record.ts';
-import type { LineKeys } from './json-line.ts';
-import { JsonLineScanner } from './json-line.ts';
-import type { LineHead } from './line-head.ts';
-import { severityOfName } from './severity.ts';
+import type { AnyValue, AttributeList, Sink } from '../transport/otlp/record.ts';
+import { FrameKind, Signal } from '../transport/otlp/record.ts';
+import { severityOfName } from '../transport/otlp/severity.ts';
 
 /** What happened to log records since the start; every number only grows. */
 export interface LogCounters extends ValueCounters {
@@ -20,8 +24,8 @@ export interface LogCounters extends ValueCounters {
   written: number;
   /** Records that the sink had no room for, or that were too large for a frame. */
   refused: number;
-  /** Lines that were not one JSON object and became a body as they are. */
-  malformed_lines: number;
+  /** Lines too long to be read, which became a body as they are. */
+  long_lines: number;
 }
 
 /** The one record that `emit` fills, writes and clears: nothing of it outlives the call. */
@@ -46,18 +50,39 @@ class LogScratch implements LogRecordFields {
   }
 }
 
+/** UTF-16 units of the longest line that is read. */
+const LINE_LENGTH_MAX: number = limits.frame_bytes_max;
+
+/** What the line under way does not say; filled for each one, and written before the next. */
+class LineScratch implements LineFacts {
+  readonly attributesMax: number;
+  readonly valueLengthMax: number;
+  keys = '';
+  head: LineHead | undefined = undefined;
+  identity: SpanIdentity | undefined = undefined;
+  labels: AttributeList = ObservabilityContext.root.labels;
+  observedTime: number | undefined = undefined;
+
+  constructor(bounds: AttributeLimits) {
+    this.attributesMax = bounds.attributes;
+    this.valueLengthMax = bounds.valueLength;
+  }
+}
+
 /** What the loggers of one provider share. */
 export class LogPipeline {
   readonly sink: Sink;
   readonly clock: Clock;
   readonly limits: AttributeLimits;
-  readonly #lines: JsonLineScanner;
-  /** Scanners of lines whose keys have other names. */
-  readonly #scanners = new WeakMap<LineKeys, JsonLineScanner>();
+  readonly line: LineScratch;
+  /** Names of keys as a frame carries them, where they are not pino's. */
+  readonly #keys = new WeakMap<LineKeys, string>();
+  /** Whether a time can be read, by the length of its text: most loggers write one kind. */
+  readonly #readable: boolean[] = [];
   readonly counters: LogCounters = {
     written: 0,
     refused: 0,
-    malformed_lines: 0,
+    long_lines: 0,
     truncated: 0,
     rejected: 0,
   };
@@ -67,18 +92,29 @@ export class LogPipeline {
     this.sink = sink;
     this.clock = clock;
     this.limits = attributeLimits;
-    this.#lines = new JsonLineScanner(clock, attributeLimits, this.counters);
+    this.line = new LineScratch(attributeLimits);
   }
 
-  /** The scanner for these keys; the same object of keys gets the same scanner. */
-  scanner(keys: LineKeys | undefined): JsonLineScanner {
-    if (keys === undefined) return this.#lines;
-    let scanner = this.#scanners.get(keys);
-    if (scanner === undefined) {
-      scanner = new JsonLineScanner(this.clock, this.limits, this.counters, keys);
-      this.#scanners.set(keys, scanner);
+  keysText(keys: LineKeys): string {
+    let text = this.#keys.get(keys);
+    if (text === undefined) {
+      const { level, time, message } = keys;
+      text = JSON.stringify({ level, time, message });
+      this.#keys.set(keys, text);
     }
-    return scanner;
+    return text;
+  }
+
+  /** Whether a line with this head says itself when it was written. */
+  saysTime(head: LineHead | undefined): boolean {
+    if (head === undefined || head.time === '') return false;
+    const { length } = head.time;
+    let readable = this.#readable[length];
+    if (readable === undefined) {
+      readable = isTime(head.time);
+      this.#readable[length] = readable;
+    }
+    return readable;
   }
 
   /** The scratch record, or a fresh one when a getter of a record that is being read emits another. */
@@ -156,7 +192,8 @@ export class Logger implements OtelLogger {
   }
 
   /**
-   * Emits a line of newline-delimited JSON, as pino writes it, without parsing it into objects.
+   * Emits a line of newline-delimited JSON, as pino writes it, without parsing it into objects: the line goes as it is,
+   * and is read on the other side of the ring.
    *
    * `level`, `time` and `msg` become severity, time and body; `trace_id`, `span_id`, `trace_flags`, `pid` and
    * `hostname` are skipped, for the record and its resource have them; `err` and `error` objects become `exception.*`;
@@ -166,20 +203,41 @@ export class Logger implements OtelLogger {
    * @param head how the line begins, for who knows: most of it is then not read again
    */
   emitJsonLine(line: string, context?: Context, keys?: LineKeys, head?: LineHead): void {
-    const { sink, counters } = this.#pipeline;
-    const lines = this.#pipeline.scanner(keys);
+    const pipeline = this.#pipeline;
+    if (line.length > LINE_LENGTH_MAX) return this.#emitLongLine(line, context);
     const from = context === undefined ? ObservabilityContext.active() : ObservabilityContext.from(context);
-    const writer = sink.begin(Signal.logs, this.#scope);
+    const facts = pipeline.line;
+    facts.keys = keys === undefined ? '' : pipeline.keysText(keys);
+    facts.head = head;
+    facts.identity = from.identity;
+    facts.labels = from.labels;
+    facts.observedTime = pipeline.saysTime(head) ? undefined : pipeline.clock.now();
+    const writer = pipeline.sink.begin(FrameKind.line, this.#scope);
     if (writer === null) {
-      counters.refused++;
+      pipeline.counters.refused++;
       return;
     }
-    if (!lines.write(writer, line, from, head)) counters.malformed_lines++;
-    this.#pipeline.count(sink.commit(1));
+    encodeLine(writer, line, facts);
+    pipeline.count(pipeline.sink.commit(1));
+  }
+
+  #emitLongLine(line: string, context: Context | undefined): void {
+    this.#pipeline.counters.long_lines++;
+    this.emit({ body: line, ...(context !== undefined && { context }) });
   }
 }
 
 function severityNumber(given: unknown, text: string): number {
   if (typeof given === 'number' && Number.isInteger(given) && given >= 0 && given <= 24) return given;
   return text === '' ? 0 : severityOfName(text);
+}
+
+/** Whether a member such as `,"time":1700000000000` has a time that can be read. */
+function isTime(member: string): boolean {
+  try {
+    const [time] = Object.values(JSON.parse(`{${member.slice(1)}}`) as object) as unknown[];
+    return typeof time === 'number' || !Number.isNaN(Date.parse(String(time)));
+  } catch {
+    return false;
+  }
 }

@@ -69,6 +69,9 @@ export const ThreadCounter = {
   connectionFailures: 4,
   /** Messages of the collector that made no sense and were ignored, or ended the call. */
   nonsense: 5,
+  /** Lines that became a body as they are, and values of lines that were cut. */
+  malformedLines: 6,
+  truncatedLines: 7,
 } as const;
 
 const SIGNALS: number = Object.keys(Signal).length;

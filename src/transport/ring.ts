@@ -1,7 +1,7 @@
 // The single-producer single-consumer byte ring between the application thread and the transport thread.
 import { limits } from '../limits.ts';
 import { CONTROL_BYTES, ConsumerState, Control, SignalCounter, Word } from './control.ts';
-import type { ScopeRecord, Signal, Sink } from './otlp/record.ts';
+import { type FrameKind, type ScopeRecord, type Signal, type Sink, signalOf } from './otlp/record.ts';
 import { Writer } from './otlp/writer.ts';
 import { ScopeDefinitions } from './scope-definition.ts';
 
@@ -15,9 +15,9 @@ import { ScopeDefinitions } from './scope-definition.ts';
  *
  * A frame lies in one piece: one that starts before `capacity` may end in the overhang, and the next one then starts at 0.
  *
- *   frame = payload bytes (u32) │ signal (4 bits), scope (28 bits) │ items (u32) │ payload │ zero to three bytes of padding
+ *   frame = payload bytes (u32) │ kind (4 bits), scope (28 bits) │ items (u32) │ payload │ zero to three bytes of padding
  *
- * Signal 0 marks the definition of a scope. `head` and `tail` are free-running 32-bit positions; a position's place is
+ * Kind 0 marks the definition of a scope. `head` and `tail` are free-running 32-bit positions; a position's place is
  * `position & (capacity - 1)`.
  *
  * Invariant: 0 ≤ head − tail ≤ capacity (modulo 2^32), and [tail, head) is a whole number of frames. The overhang is
@@ -93,14 +93,15 @@ export class RingProducer implements Sink {
     return this.#scopes.all();
   }
 
-  begin(signal: Signal, scope: number): Writer | null {
+  begin(kind: FrameKind, scope: number): Writer | null {
+    const signal = signalOf(kind);
     this.#signal = signal;
     if (this.#closed) {
       this.#control.count(SignalCounter.droppedClosed, signal, 1);
       return null;
     }
     if ((this.#defined[scope] === true || this.#define(scope)) && this.#open()) {
-      this.#label = (scope << 4) | signal;
+      this.#label = (scope << 4) | kind;
       return this.#writer;
     }
     this.#control.count(SignalCounter.droppedFull, signal, 1);
@@ -199,7 +200,7 @@ export class RingConsumer {
   start = 0;
   end = 0;
   /** Undefined for the definition of a scope. */
-  signal: Signal | undefined;
+  kind: FrameKind | undefined;
   scope = 0;
   items = 0;
   readonly #control: Control;
@@ -243,7 +244,7 @@ export class RingConsumer {
     const payload = this.#words[word]!;
     const label = this.#words[word + 1]!;
     this.items = this.#words[word + 2]!;
-    this.signal = (label & 15) === SCOPE_DEFINITION ? undefined : ((label & 15) as Signal);
+    this.kind = (label & 15) === SCOPE_DEFINITION ? undefined : ((label & 15) as FrameKind);
     this.scope = label >>> 4;
     this.start = place + FRAME_HEAD_BYTES;
     this.end = this.start + payload;

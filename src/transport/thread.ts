@@ -1,14 +1,17 @@
 // The transport thread: takes frames out of the ring, gathers them by signal and scope, and hands batches to the client.
 import { limits } from '../limits.ts';
 import type { Client, Held } from './client.ts';
-import { ConsumerState, type Control, SignalCounter, Word } from './control.ts';
+import { ConsumerState, type Control, SignalCounter, ThreadCounter, Word } from './control.ts';
 import { ENVELOPE_BYTES, HEADROOM_BYTES, Ledger, type OutgoingBatch } from './ledger.ts';
-import { Signal } from './otlp/record.ts';
+import { LineReaders, recordBytesMax } from './otlp/line/line-reader.ts';
+import { FrameKind, Signal, signalOf } from './otlp/record.ts';
 import { WireType, Writer } from './otlp/writer.ts';
 import { RingConsumer } from './ring.ts';
 
 /** How long frames gather in the ring before they are drained, whatever the lingers. */
 const DRAIN_INTERVAL_MS = 100;
+/** A line as a body is a little larger than its frame. */
+const LINE_RECORD_BYTES_MAX: number = limits.frame_bytes_max + 256;
 /** After so many failed connections within one flush, whoever waits is let go: the collector is down. */
 const FLUSH_FAILURES_MAX = 2;
 
@@ -40,6 +43,7 @@ export class TransportThread {
   readonly #control: Control;
   readonly #ring: RingConsumer;
   readonly #definitions: Uint8Array[];
+  readonly #lines = new LineReaders();
   readonly #builders: Readonly<Record<Signal, BatchBuilder>>;
   readonly #lingerMs: Readonly<Record<Signal, number>>;
   readonly #drainIntervalMs: number;
@@ -134,6 +138,7 @@ export class TransportThread {
         if (!this.#hasRoom()) break;
       }
       this.#ring.release();
+      this.#countLines();
     }
     this.#since = performance.now();
   }
@@ -141,20 +146,32 @@ export class TransportThread {
   /** Copies the current frame out of the ring; true when a batch went to the client to make room for it. */
   #take(): boolean {
     const ring = this.#ring;
-    const { signal, scope } = ring;
-    if (signal === undefined) {
+    const { kind, scope } = ring;
+    if (kind === undefined) {
       this.#definitions[scope] = new Uint8Array(ring.bytes.subarray(ring.start, ring.end));
       return false;
     }
     const definition = this.#definitions[scope]!;
+    const signal = signalOf(kind);
     const builder = this.#builders[signal];
-    const full = builder.bytesWith(ring.end - ring.start, definition) > limits.batch_bytes_max;
+    const bytes = ring.end - ring.start;
+    const room = kind === FrameKind.line ? Math.min(recordBytesMax(bytes), LINE_RECORD_BYTES_MAX) : bytes;
+    const full = builder.bytesWith(room, definition) > limits.batch_bytes_max;
     const sends = full && !builder.isEmpty();
     if (sends) this.#send(builder);
     if (builder.isEmpty()) builder.since = this.#since;
-    builder.add(ring, definition);
+    if (kind === FrameKind.line) builder.addLine(ring, definition, this.#lines, room);
+    else builder.add(ring, definition);
     this.#control.count(SignalCounter.drained, signal, ring.items);
     return sends;
+  }
+
+  #countLines(): void {
+    const { counters } = this.#lines;
+    this.#control.countThread(ThreadCounter.malformedLines, counters.malformed);
+    this.#control.countThread(ThreadCounter.truncatedLines, counters.truncated);
+    counters.malformed = 0;
+    counters.truncated = 0;
   }
 
   #send(builder: BatchBuilder): void {
@@ -275,6 +292,7 @@ class BatchBuilder {
   since = 0;
   readonly #resource: Uint8Array;
   readonly #scopes = new Map<number, ScopeFrames>();
+  readonly #writer = new Writer(new Uint8Array(0));
   #items = 0;
   #bytes = 0;
 
@@ -295,18 +313,36 @@ class BatchBuilder {
   /** Copies the ring's current frame. */
   add(ring: RingConsumer, definition: Uint8Array): void {
     const { start, end } = ring;
-    let frames = this.#scopes.get(ring.scope);
+    const frames = this.#roomFor(end - start, ring.scope, definition);
+    ring.bytes.copy(frames.bytes, frames.length, start, end);
+    this.#added(frames, frames.length + end - start, ring.items);
+  }
+
+  /** Reads the ring's current frame, a line, into a record that takes up to `room` bytes. */
+  addLine(ring: RingConsumer, definition: Uint8Array, lines: LineReaders, room: number): void {
+    const frames = this.#roomFor(room, ring.scope, definition);
+    const writer = this.#writer;
+    writer.reset(frames.bytes, frames.length, frames.length + room);
+    lines.read(ring.bytes, ring.start, ring.end, writer);
+    this.#added(frames, writer.pos, ring.items);
+  }
+
+  #roomFor(bytes: number, scope: number, definition: Uint8Array): ScopeFrames {
+    let frames = this.#scopes.get(scope);
     if (frames === undefined) {
       frames = { definition, bytes: Buffer.allocUnsafeSlow(SCOPE_BYTES_FIRST), length: 0 };
-      this.#scopes.set(ring.scope, frames);
+      this.#scopes.set(scope, frames);
     }
     if (frames.length === 0) this.#bytes += definition.length + ENVELOPE_BYTES;
-    const length = frames.length + end - start;
+    const length = frames.length + bytes;
     if (length > frames.bytes.length) frames.bytes = grown(frames, length);
-    ring.bytes.copy(frames.bytes, frames.length, start, end);
+    return frames;
+  }
+
+  #added(frames: ScopeFrames, length: number, items: number): void {
+    this.#bytes += length - frames.length;
+    this.#items += items;
     frames.length = length;
-    this.#bytes += end - start;
-    this.#items += ring.items;
   }
 
   /** The request over everything gathered, which is then forgotten. */

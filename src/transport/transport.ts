@@ -62,6 +62,10 @@ export interface TransportStats {
   readonly bytesSent: number;
   /** Messages of the collector that made no sense. */
   readonly nonsense: number;
+  /** Log lines that were not one JSON object, or whose record was too large, and became a body as they are. */
+  readonly malformedLines: number;
+  /** Values of log lines that were cut to the length limit. */
+  readonly truncatedLines: number;
   /** Transport threads that died; each is followed by a new one. */
   readonly deaths: number;
   /** The last thing that went wrong, for people. */
@@ -148,6 +152,8 @@ export class Transport {
       batchesResent: control.countedThread(ThreadCounter.batchesResent),
       bytesSent: control.countedThread(ThreadCounter.bytesSent),
       nonsense: control.countedThread(ThreadCounter.nonsense),
+      malformedLines: control.countedThread(ThreadCounter.malformedLines),
+      truncatedLines: control.countedThread(ThreadCounter.truncatedLines),
       deaths: this.#deaths,
       lastFailure: this.#lastFailure,
     };

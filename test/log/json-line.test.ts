@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { DecodedLogRecord } from 'tricord/otlp';
+import { type DecodedLogRecord, Writer } from 'tricord/otlp';
 import { processClock } from '../../src/context/clock.ts';
 import { SpanIdentity } from '../../src/context/identity.ts';
 import { ObservabilityContext } from '../../src/context/observability-context.ts';
 import { LoggerProvider } from '../../src/log/logger-provider.ts';
+import { type LineCounters, LineReaders, recordBytesMax } from '../../src/transport/otlp/line/line-reader.ts';
 import { attributesOf, hex, logRecordsIn } from '../decoded-records.ts';
 import { MemorySink } from '../memory-sink.ts';
 
@@ -16,14 +17,33 @@ const nowSeconds = Math.floor(Date.now() / 1000);
 
 function emit(
   line: string,
-  { context = root, limits = {}, frameBytes = 128 * 1024 } = {},
-): { record: DecodedLogRecord; provider: LoggerProvider } {
+  { context = root, limits = {}, frameBytes = 256 * 1024 } = {},
+): { record: DecodedLogRecord; lines: LineCounters } {
   const sink = new MemorySink(processClock.anchorUnixNanos, frameBytes);
   const provider = new LoggerProvider({ sink, limits });
   provider.getLogger('pino').emitJsonLine(line, context);
   const [record] = logRecordsIn(sink);
   assert.ok(record);
-  return { record, provider };
+  return { record, lines: sink.lines.counters };
+}
+
+/** The frame that carries a line. */
+function frameOf(line: string, context: ObservabilityContext): Buffer {
+  const writer = new Writer(new Uint8Array(64 * 1024));
+  const sink = { scope: () => 0, begin: () => writer, commit: () => true, level: () => 0 };
+  new LoggerProvider({ sink }).getLogger('x').emitJsonLine(line, context);
+  return Buffer.from(writer.bytes.subarray(0, writer.pos));
+}
+
+/** A request of one record. */
+function requestOf(record: Uint8Array): Uint8Array {
+  const writer = new Writer(new Uint8Array(record.length + 32));
+  const resource = writer.message(1, record.length + 8);
+  const scope = writer.message(2, record.length);
+  writer.raw(record);
+  writer.close(scope);
+  writer.close(resource);
+  return writer.bytes.subarray(0, writer.pos);
 }
 
 const attributes = (line: string) => ({ ...attributesOf(emit(line).record) });
@@ -176,11 +196,11 @@ describe('a line that is not one JSON object', () => {
   ];
   for (const line of lines) {
     it(`is the body as it is: ${JSON.stringify(line)}`, () => {
-      const { record, provider } = emit(`${line}\n`, { context: root.withLabels({ job: 'etl' }) });
+      const { record, lines } = emit(`${line}\n`, { context: root.withLabels({ job: 'etl' }) });
       assert.equal(record.body ?? '', line);
       assert.deepEqual({ ...attributesOf(record) }, { job: 'etl' });
       assert.equal(record.severityNumber, 0);
-      assert.equal(provider.counters.malformed_lines, 1);
+      assert.equal(lines.malformed, 1);
     });
   }
 });
@@ -198,11 +218,11 @@ describe('the bounds of a line', () => {
   });
 
   it('cut a value between two characters', () => {
-    const { record, provider } = emit('{"a":"12345","b":"1234é","c":"123456"}', {
+    const { record, lines } = emit('{"a":"12345","b":"1234é","c":"123456"}', {
       limits: { valueLength: 5 },
     });
     assert.deepEqual({ ...attributesOf(record) }, { a: '12345', b: '1234', c: '12345' });
-    assert.equal(provider.counters.truncated, 2);
+    assert.equal(lines.truncated, 2);
   });
 
   it('keep nesting of 32 levels and the text of what is deeper', () => {
@@ -220,34 +240,64 @@ describe('the bounds of a line', () => {
     assert.equal(String(record.body).length, 64 * 1024);
   });
 
-  it('never write past the frame, whatever its size', () => {
+  it('never write past the room, whatever its size', () => {
     const line =
       '{"msg":"plain \\u20ac\\ud83d\\ude00é","a":{"b":[1,-1,1.5,true,null,"\\n"]},"err":{"type":"T","code":1}}';
-    const sink = new MemorySink(0n, 4096);
-    const provider = new LoggerProvider({ sink });
-    provider.getLogger('x').emitJsonLine(line, root);
-    const size = sink.frames[0]!.bytes.length;
-    for (let room = 0; room < size + 8; room++) {
-      const small = new MemorySink(0n, room + 64);
-      const writer = small.begin(3, small.scope({ name: 'x' }))!;
-      small.commit(1);
-      const guard = writer.bytes.fill(0xaa, room);
-      writer.end = room;
-      const guarded = {
-        scope: () => 0,
-        begin: () => {
-          writer.reset(guard, 0, room);
-          return writer;
-        },
-        commit: () => !writer.overflowed,
-        level: () => 0,
-      };
-      new LoggerProvider({ sink: guarded }).getLogger('x').emitJsonLine(line, root);
+    const context = root.withLabels({ tenant: 'acme' }).withIdentity(SpanIdentity.root(1));
+    const frame = frameOf(line, context);
+    const whole = new Uint8Array(recordBytesMax(frame.length));
+    const guarded = (room: number, write: (writer: Writer) => void): Writer => {
+      const writer = new Writer(whole.fill(0xaa));
+      writer.reset(whole, 0, room);
+      write(writer);
       assert.ok(
-        guard.subarray(room).every(byte => byte === 0xaa),
+        whole.subarray(room).every(byte => byte === 0xaa),
         `room of ${room}`,
       );
-      if (room < size) assert.ok(writer.overflowed || writer.pos <= room);
+      assert.ok(writer.overflowed || writer.pos <= room);
+      return writer;
+    };
+    const read = (writer: Writer): void => new LineReaders().read(frame, 0, frame.length, writer);
+    const size = guarded(whole.length, read).pos;
+    for (let room = 0; room < size + 8; room++) guarded(room, read);
+    for (let room = 0; room < frame.length + 8; room++) {
+      const { overflowed } = guarded(room, writer => {
+        const sink = {
+          scope: () => 0,
+          begin: () => writer,
+          commit: () => !writer.overflowed,
+          level: () => 0,
+        };
+        new LoggerProvider({ sink }).getLogger('x').emitJsonLine(line, context);
+      });
+      assert.equal(overflowed, room < frame.length, `room of ${room}`);
+    }
+  });
+
+  it('make a body of a line whose record has no room', () => {
+    const line = `{"a":[${'-1,'.repeat(200)}-1]}`;
+    const frame = frameOf(line, root);
+    const writer = new Writer(new Uint8Array(frame.length + 32));
+    const lines = new LineReaders();
+    lines.read(frame, 0, frame.length, writer);
+    const [record] = logRecordsIn({ request: () => requestOf(writer.bytes.subarray(0, writer.pos)) });
+    assert.deepEqual([record!.body, lines.counters.malformed, writer.overflowed], [line, 1, false]);
+  });
+
+  it('suffice for any JSON in five times the bytes of its frame', () => {
+    for (const part of [
+      '-1,',
+      '[],',
+      '{},',
+      '1.5,',
+      '"",',
+      '-0,',
+      '9007199254740993,',
+      '{"":-1},',
+      '[[-1]],',
+    ]) {
+      const line = `{"a":[${part.repeat(20_000)}0]}`;
+      assert.equal(emit(line, { frameBytes: 1024 * 1024 }).lines.malformed, 0, part);
     }
   });
 });
@@ -300,8 +350,8 @@ describe('every line', () => {
         (object, message) => {
           for (const indent of [0, 1]) {
             const line = JSON.stringify({ msg: message, ...object }, null, indent);
-            const { record, provider } = emit(line, { frameBytes: 16 * 1024 });
-            assert.equal(provider.counters.malformed_lines, 0);
+            const { record, lines } = emit(line, { frameBytes: 16 * 1024 });
+            assert.equal(lines.malformed, 0);
             assert.deepEqual(record.body, asOtlp(message));
             assert.deepEqual(attributesOf(record), asOtlp(JSON.parse(JSON.stringify(object))));
           }
@@ -323,11 +373,7 @@ describe('every line', () => {
     };
     fc.assert(
       fc.property(text, line => {
-        assert.equal(
-          emit(line, { frameBytes: 1024 }).provider.counters.malformed_lines === 0,
-          accepted(line),
-          line,
-        );
+        assert.equal(emit(line, { frameBytes: 1024 }).lines.malformed === 0, accepted(line), line);
       }),
       { numRuns: 3000 },
     );

@@ -10,7 +10,7 @@ let seen = 0;
 let faults = 0;
 
 function check(): void {
-  if (ring.signal === undefined) return;
+  if (ring.kind === undefined) return;
   const payload = Buffer.from(ring.bytes.buffer, ring.bytes.byteOffset + ring.start, ring.end - ring.start);
   const filling = payload.subarray(5);
   const right = payload.readUInt32LE(1) === seen && filling.length === (seen * 7919) % 3000;

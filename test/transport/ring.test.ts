@@ -247,12 +247,12 @@ describe('scopes in the ring', () => {
     assert.ok(write({ ...rig, scope }, 1, 1));
     assert.ok(write({ ...rig, scope }, 1, 2));
     assert.ok(rig.consumer.next());
-    assert.equal(rig.consumer.signal, undefined);
+    assert.equal(rig.consumer.kind, undefined);
     assert.equal(rig.consumer.scope, scope);
     assert.ok(rig.consumer.next());
-    assert.deepEqual([rig.consumer.signal, rig.consumer.scope], [Signal.traces, scope]);
+    assert.deepEqual([rig.consumer.kind, rig.consumer.scope], [Signal.traces, scope]);
     assert.ok(rig.consumer.next());
-    assert.deepEqual([rig.consumer.signal, rig.consumer.scope], [Signal.traces, scope]);
+    assert.deepEqual([rig.consumer.kind, rig.consumer.scope], [Signal.traces, scope]);
     assert.equal(rig.consumer.next(), false);
   });
 
@@ -269,7 +269,7 @@ describe('scopes in the ring', () => {
     rig.consumer.release();
     assert.ok(write({ ...rig, scope }, 1, 3));
     assert.ok(rig.consumer.next());
-    assert.deepEqual([rig.consumer.signal, rig.consumer.scope], [undefined, scope]);
+    assert.deepEqual([rig.consumer.kind, rig.consumer.scope], [undefined, scope]);
     assert.deepEqual(read(rig), { size: 1, fill: 3 });
   });
 

@@ -7,6 +7,13 @@ export const Signal = { traces: 1, metrics: 2, logs: 3 } as const;
 export type Signal = (typeof Signal)[keyof typeof Signal];
 export type SignalName = keyof typeof Signal;
 
+/** What a frame holds: an encoded record of a signal, or a log record as the line of JSON that says it, not read yet. */
+export const FrameKind = { traces: 1, metrics: 2, logs: 3, line: 4 } as const;
+export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
+
+/** The signal that a frame belongs to. */
+export const signalOf = (kind: FrameKind): Signal => (kind === FrameKind.line ? Signal.logs : kind);
+
 export type { AnyValue, AttributeList } from './value.ts';
 
 /** An instrumentation scope (`opentelemetry.proto.common.v1.InstrumentationScope`) and its schema URL. */
@@ -18,17 +25,17 @@ export interface ScopeRecord {
 }
 
 /**
- * Where a path puts its encoded records: one frame per record, each frame one element of the repeated field 2
- * that `ScopeSpans`, `ScopeMetrics` and `ScopeLogs` share (`spans`, `metrics`, `log_records`).
+ * Where a path puts its records: one frame per record, each frame one element of the repeated field 2
+ * that `ScopeSpans`, `ScopeMetrics` and `ScopeLogs` share (`spans`, `metrics`, `log_records`), or a line: `encodeLine`.
  *
  * A frame is opened, written and closed in one synchronous stretch:
- * `const writer = sink.begin(signal, scope); if (writer !== null) { encode(writer, record); sink.commit(1); }`
+ * `const writer = sink.begin(kind, scope); if (writer !== null) { encode(writer, record); sink.commit(1); }`
  */
 export interface Sink {
   /** Declares a scope and returns the number that stands for it in {@link begin}. The same scope gives the same number. */
   scope(scope: ScopeRecord): number;
   /** Opens a frame and returns the writer at its payload; null when the buffer has no room (counted as a drop). */
-  begin(signal: Signal, scope: number): Writer | null;
+  begin(kind: FrameKind, scope: number): Writer | null;
   /** Closes the frame; `items` is what it counts for (spans, log records, data points). False: it did not fit (counted). */
   commit(items: number): boolean;
   /** Fill level of the buffer, 0 to 1: what the sampling threshold listens to. */

@@ -6,7 +6,10 @@ import type { AnyValue, AttributeList } from './value.ts';
 export const WireType = { varint: 0, fixed64: 1, len: 2, fixed32: 5 } as const;
 
 const LIMIT_DEPTH = 32;
+const TWO_12 = 4096;
+const TWO_20 = 1048576;
 const TWO_32 = 4294967296;
+const NANOS_PER_MS = 1e6;
 /** Texts up to this length are copied character by character, longer ones by the runtime: see `bench -- span`. */
 const SHORT_TEXT_MAX = 40;
 /** The most bytes that UTF-8 needs for one UTF-16 unit. */
@@ -20,7 +23,7 @@ const SMALL_MESSAGE_MAX = 0x7f;
 const utf8 = new TextDecoder();
 
 /** Bytes that a varint below 2^32 takes. */
-const varintBytes = (value: number): number =>
+export const varintBytes = (value: number): number =>
   value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : value < 0x10000000 ? 4 : 5;
 
 /**
@@ -142,6 +145,18 @@ export class Writer {
     this.pos += 4;
   }
 
+  /** The low 32 bits of each, without tags. */
+  words(a: number, b: number, c: number, d: number): void {
+    if (!this.#fits(16)) return;
+    const { pos } = this;
+    const view = this.#view;
+    view.setInt32(pos, a, true);
+    view.setInt32(pos + 4, b, true);
+    view.setInt32(pos + 8, c, true);
+    view.setInt32(pos + 12, d, true);
+    this.pos = pos + 16;
+  }
+
   double(field: number, value: number): void {
     this.tag(field, WireType.fixed64);
     this.bareDouble(value);
@@ -170,11 +185,26 @@ export class Writer {
 
   /** `fixed64` Unix time in nanoseconds, from nanoseconds since the anchor (may be negative). */
   time(field: number, sinceAnchor: number): void {
+    this.tag(field, WireType.fixed64);
+    this.bareTime(sinceAnchor);
+  }
+
+  /** The same without its tag. */
+  bareTime(sinceAnchor: number): void {
     const nanos = Math.round(sinceAnchor);
     const high = Math.floor(nanos / TWO_32);
     const low = this.#anchorLow + (nanos - high * TWO_32);
     const carry = low >= TWO_32 ? 1 : 0;
-    this.fixed64(field, this.#anchorHigh + high + carry, low - carry * TWO_32);
+    this.bareFixed64(this.#anchorHigh + high + carry, low - carry * TWO_32);
+  }
+
+  /** `fixed64` Unix time in nanoseconds, from milliseconds since the Unix epoch, whatever the anchor. */
+  unixMillis(field: number, millis: number): void {
+    const high = Math.floor(millis / TWO_20);
+    const nanos = high * NANOS_PER_MS;
+    // Both products are exact: units of 2^20 ns, and what is below one.
+    const low = (nanos % TWO_12) * TWO_20 + Math.round((millis - high * TWO_20) * NANOS_PER_MS);
+    this.fixed64(field, Math.floor(nanos / TWO_12) + Math.floor(low / TWO_32), low);
   }
 
   /** A 16-byte ID field from four big-endian words. */
@@ -209,6 +239,13 @@ export class Writer {
     this.pos += value.length;
   }
 
+  /** Text as UTF-8, without tag or length. */
+  text(value: string): void {
+    const room = this.end - this.pos;
+    if (value.length * UTF8_BYTES_MAX > room && !this.#fits(Buffer.byteLength(value))) return;
+    this.pos += this.#text.write(value, this.pos, room);
+  }
+
   blob(field: number, value: Uint8Array): void {
     this.tag(field, WireType.len);
     this.varint(value.length);
@@ -241,10 +278,7 @@ export class Writer {
   /** Length and bytes of a string; the length is most likely that of ASCII. */
   #longString(value: string): void {
     const mark = this.open(value.length);
-    const room = this.end - this.pos;
-    if (this.overflowed || (value.length * UTF8_BYTES_MAX > room && !this.#fits(Buffer.byteLength(value))))
-      return;
-    this.pos += this.#text.write(value, this.pos, room);
+    this.text(value);
     this.close(mark);
   }
 

@@ -1,7 +1,7 @@
 // Rewrites JSON text as protobuf AnyValues in one pass over its bytes: no strings, no objects in between.
 
-import type { Writer } from '../transport/otlp/writer.ts';
-import { WireType } from '../transport/otlp/writer.ts';
+import type { Writer } from '../writer.ts';
+import { WireType } from '../writer.ts';
 import { MemberTable } from './member-table.ts';
 
 export const QUOTE = 0x22;
@@ -19,7 +19,6 @@ const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 
 const DEPTH_MAX = 32;
-const INITIAL_BYTES = 16 * 1024;
 /** What most members are: short keys, and values whose lengths take one byte each. */
 const PLAIN_KEY_MAX = 64;
 const PLAIN_MESSAGE_MAX = 2 + 0x7f;
@@ -41,25 +40,22 @@ export const MALFORMED: { readonly name: string } = Object.freeze({ name: 'Malfo
  *
  * Output goes to the given writer; bytes are copied only within the window that the writer owns.
  */
-export class JsonScanner {
+export class LineScanner {
   readonly members: MemberTable = new MemberTable();
   /** Longest string value that is kept, in bytes. */
-  readonly #lengthMax: number;
-  #source: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+  #lengthMax = 0;
+  #source: Buffer = Buffer.alloc(0);
   #end = 0;
   pos = 0;
   /** Strings that were cut to the length limit. */
   truncated = 0;
 
-  constructor(lengthMax: number) {
+  /** Starts on the text at [start, end) of `source`. */
+  begin(source: Buffer, start: number, end: number, lengthMax: number): void {
+    this.#source = source;
+    this.#end = end;
     this.#lengthMax = lengthMax;
-  }
-
-  /** Starts on a text. */
-  load(text: string): void {
-    if (text.length * 3 > this.#source.length) this.#source = Buffer.allocUnsafeSlow(text.length * 3);
-    this.#end = this.#source.write(text);
-    this.pos = 0;
+    this.pos = start;
     this.members.count = 0;
   }
 

@@ -1,5 +1,5 @@
 // Remembers where the members of the objects under way were written, so that the last value of a key wins.
-import type { Writer } from '../transport/otlp/writer.ts';
+import type { Writer } from '../writer.ts';
 
 /** Members of one object that are compared; an object with more keeps the duplicates among the rest. */
 const COMPARED_MAX = 128;

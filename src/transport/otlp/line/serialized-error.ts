@@ -1,8 +1,8 @@
 // Writes a serialized error, `{type, message, stack, …}`, as the attributes of an exception.
-import { LogField } from '../transport/otlp/logs.ts';
-import type { Writer } from '../transport/otlp/writer.ts';
-import type { JsonScanner } from './json-scanner.ts';
-import { CLOSE_BRACE, QUOTE } from './json-scanner.ts';
+import { LogField } from '../logs.ts';
+import type { Writer } from '../writer.ts';
+import type { LineScanner } from './line-scanner.ts';
+import { CLOSE_BRACE, QUOTE } from './line-scanner.ts';
 
 /** The members that have an attribute of their own (semantic conventions, "Exceptions in logs"). */
 const attributeOf: ReadonlyMap<string, string> = new Map([
@@ -20,7 +20,7 @@ export type Keep = (start: number, mark: number, keyBehindMark: number, length: 
  * Reads the object at the scanner's position and writes those of its members that are an exception's; `keep` is
  * called for each. Returns how many members were left out.
  */
-export function writeException(scanner: JsonScanner, writer: Writer, keep: Keep): number {
+export function writeException(scanner: LineScanner, writer: Writer, keep: Keep): number {
   let others = 0;
   if (!scanner.enter(CLOSE_BRACE)) return others;
   do {
@@ -44,7 +44,7 @@ export function writeException(scanner: JsonScanner, writer: Writer, keep: Keep)
 }
 
 /** Reads the object at the scanner's position and writes the members that {@link writeException} leaves out, as an `AnyValue` in field 2. */
-export function writeOtherMembers(scanner: JsonScanner, writer: Writer): void {
+export function writeOtherMembers(scanner: LineScanner, writer: Writer): void {
   const value = writer.message(2);
   const list = writer.message(6);
   const base = scanner.members.count;
@@ -66,7 +66,7 @@ export function writeOtherMembers(scanner: JsonScanner, writer: Writer): void {
 }
 
 /** The attribute for the key that ends at the writer's position, if the value that follows is a string. */
-function attributeAt(writer: Writer, length: number, scanner: JsonScanner): string | undefined {
+function attributeAt(writer: Writer, length: number, scanner: LineScanner): string | undefined {
   if (length > KEY_LENGTH_MAX || scanner.peek() !== QUOTE) return undefined;
   return attributeOf.get(writer.textSince(writer.pos - length));
 }

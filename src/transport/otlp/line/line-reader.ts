@@ -1,23 +1,16 @@
 // Turns one line of newline-delimited JSON, as pino writes it, into a LogRecord.
-import type { AttributeLimits, ValueCounters } from '../context/attributes.ts';
-import type { Clock } from '../context/clock.ts';
-import { ObservabilityContext } from '../context/observability-context.ts';
-import { limits } from '../limits.ts';
-import { encodeLogContext, LogField } from '../transport/otlp/logs.ts';
-import { Writer } from '../transport/otlp/writer.ts';
-import { CLOSE_BRACE, JsonScanner, MALFORMED, OPEN_BRACE, QUOTE } from './json-scanner.ts';
-import { type HeadFacts, type LineHead, LineHeads, millisOf } from './line-head.ts';
+import { encodeLogContext, LogField } from '../logs.ts';
+import { severityOfLevel, severityOfName, textOfLevel } from '../severity.ts';
+import type { IdWords } from '../trace.ts';
+import { varintBytes, Writer } from '../writer.ts';
+import { LINE_WORDS_BYTES, type LineKeys, LineWord, OUTSIDE_OF_SPANS } from './line-frame.ts';
+import { type HeadFacts, LineHeads, millisOf } from './line-heads.ts';
+import { CLOSE_BRACE, LineScanner, OPEN_BRACE, QUOTE } from './line-scanner.ts';
 import { writeException, writeOtherMembers } from './serialized-error.ts';
-import { severityOfLevel, severityOfName, textOfLevel } from './severity.ts';
-
-/** The names of the keys that become fields of the record; pino's own by default. */
-export interface LineKeys {
-  readonly level: string;
-  readonly time: string;
-  readonly message: string;
-}
 
 const pinoKeys: LineKeys = { level: 'level', time: 'time', message: 'msg' };
+/** Sets of key names whose readers are kept; an application has one or two. */
+const READERS_MAX = 64;
 
 const Role = { none: 0, level: 1, time: 2, message: 3, context: 4, process: 5, error: 6 } as const;
 type Role = (typeof Role)[keyof typeof Role];
@@ -29,99 +22,155 @@ interface KnownKey {
 
 /** What a record has beside the content of its line: times, IDs, severity. */
 const RECORD_BYTES_BESIDE_LINE = 72;
+/** A record takes at most so many times the bytes of its line: `-1,` is a varint of ten bytes, tag and lengths. */
+const GROWTH_MAX = 5;
 /** Stands for the body among the members, as the length of a key that no key has. */
 const BODY_KEY_LENGTH = -1;
+
+/** What happened to lines since the start. */
+export interface LineCounters {
+  /** Lines that were not one JSON object, or whose record was too large, and became a body as they are. */
+  malformed: number;
+  /** Values, and lines as bodies, that were cut to the length limit. */
+  truncated: number;
+}
+
+/** Room that the record of any frame of so many bytes fits into. */
+export const recordBytesMax = (frameBytes: number): number => frameBytes * GROWTH_MAX;
+
+/** Reads frames that `encodeLine` wrote. */
+export class LineReaders {
+  readonly counters: LineCounters = { malformed: 0, truncated: 0 };
+  readonly #pino: LineReader = new LineReader(pinoKeys, this.counters);
+  readonly #others = new Map<string, LineReader>();
+
+  /**
+   * Writes the frame at [start, end) of `source` as one element of `ScopeLogs.log_records`. A line that is not one JSON object,
+   * or whose record the writer has no room for, is its record's body. Never throws.
+   */
+  read(source: Buffer, start: number, end: number, writer: Writer): void {
+    const keysAt = start + LINE_WORDS_BYTES;
+    const keysLength = varintAt(source, keysAt);
+    const keysStart = keysAt + varintBytes(keysLength);
+    const labelsAt = keysStart + keysLength;
+    const labelsLength = varintAt(source, labelsAt);
+    const labelsStart = labelsAt + varintBytes(labelsLength);
+    const reader = keysLength === 0 ? this.#pino : this.#reader(source.toString('utf8', keysStart, labelsAt));
+    reader.read(source, start, labelsStart, labelsStart + labelsLength, end, writer);
+  }
+
+  #reader(keys: string): LineReader {
+    let reader = this.#others.get(keys);
+    if (reader === undefined) {
+      reader = new LineReader(JSON.parse(keys) as LineKeys, this.counters);
+      if (this.#others.size < READERS_MAX) this.#others.set(keys, reader);
+    }
+    return reader;
+  }
+}
 
 /**
  * Every line is read from its first byte to its last, but for what its writer says about its head: level and time are
  * known then, and bindings of nothing but the process need no look.
  */
-export class JsonLineScanner {
-  readonly #scanner: JsonScanner;
+class LineReader {
+  readonly #scanner = new LineScanner();
   readonly #heads: LineHeads;
-  readonly #clock: Clock;
-  readonly #limits: AttributeLimits;
-  readonly #counters: ValueCounters;
+  readonly #counters: LineCounters;
   /** Known keys by their length: most keys of a line are told apart by that alone. */
   readonly #known: readonly (readonly KnownKey[])[];
+  readonly #ids = { t0: 0, t1: 0, t2: 0, t3: 0, s0: 0, s1: 0 };
+  #attributesMax = 0;
+  #valueLengthMax = 0;
   /** What of the line under way becomes fields of the record. */
   #severityNumber = 0;
   #severityText = '';
-  #time: number | undefined;
+  #millis: number | undefined;
   #inSpan = false;
   #dropped = 0;
   /** 1 when a body stands among the members. */
   #bodies = 0;
 
-  constructor(
-    clock: Clock,
-    attributeLimits: AttributeLimits,
-    counters: ValueCounters,
-    keys: LineKeys = pinoKeys,
-  ) {
-    this.#scanner = new JsonScanner(attributeLimits.valueLength);
-    this.#clock = clock;
-    this.#limits = attributeLimits;
+  constructor(keys: LineKeys, counters: LineCounters) {
     this.#counters = counters;
     this.#known = knownKeys(keys);
     this.#heads = new LineHeads(keys.time, line => this.#factsOf(line));
   }
 
-  /**
-   * Writes the line as one element of `ScopeLogs.log_records`, with the IDs and labels of `context`.
-   * False when it is not one JSON object: then the line itself is the body. Never throws.
-   */
-  write(writer: Writer, line: string, context: ObservabilityContext, head?: LineHead): boolean {
-    const from = head === undefined ? 0 : this.#heads.read(head);
-    this.#reset(context.identity !== undefined);
-    if (from > 0) this.#takeHead();
-    const mark = writer.message(2, line.length - from + RECORD_BYTES_BESIDE_LINE);
-    const wellFormed = this.#tryMembers(writer, line, from, context);
-    if (!wellFormed) this.#lineAsBody(writer, mark, line, context);
-    if (this.#time !== undefined) writer.time(LogField.time, this.#time);
-    if (this.#severityNumber !== 0) writer.uint(LogField.severityNumber, this.#severityNumber);
-    if (this.#severityText !== '') writer.string(LogField.severityText, this.#severityText);
-    if (this.#dropped > 0) writer.uint(LogField.droppedAttributes, this.#dropped);
-    encodeLogContext(writer, context.identity, context.identity?.traceFlags ?? 0);
-    // Seen when it was written: the line's time, where it has one (log data model, "Field: ObservedTimestamp").
-    writer.time(LogField.observedTime, this.#time ?? this.#clock.now());
-    writer.close(mark);
-    return wellFormed;
+  /** @param start where the frame starts; its labels lie at [labels, line), its line at [line, end) */
+  read(source: Buffer, start: number, labels: number, line: number, end: number, writer: Writer): void {
+    const { pos, end: room } = writer;
+    this.#begin(source, start);
+    const known =
+      source.readInt32LE(start + LineWord.units) === end - line ? this.#head(source, start, line) : 0;
+    if (known > 0) this.#takeHead();
+    const mark = writer.message(2, end - line - known + RECORD_BYTES_BESIDE_LINE);
+    const wellFormed = this.#tryMembers(writer, source, labels, line, known, end);
+    if (!wellFormed || writer.overflowed) {
+      this.#counters.malformed++;
+      writer.reset(writer.bytes, pos, room);
+      this.#lineAsBody(writer, source, start, labels, line, end);
+    } else this.#finish(writer, source, start, mark);
   }
 
-  #reset(inSpan: boolean): void {
+  #begin(source: Buffer, start: number): void {
+    this.#attributesMax = source.readInt32LE(start + LineWord.attributesMax);
+    this.#valueLengthMax = source.readInt32LE(start + LineWord.valueLengthMax);
+    this.#inSpan = source.readInt32LE(start + LineWord.flags) !== OUTSIDE_OF_SPANS;
+    this.#forget();
+  }
+
+  #forget(): void {
     this.#severityNumber = 0;
     this.#severityText = '';
-    this.#time = undefined;
-    this.#inSpan = inSpan;
+    this.#millis = undefined;
     this.#dropped = 0;
     this.#bodies = 0;
+  }
+
+  /** How many bytes of the line need no look. */
+  #head(source: Buffer, start: number, line: number): number {
+    const { level, time, context, bindings } = LineWord;
+    const length = (word: number): number => source.readInt32LE(start + word);
+    return this.#heads.read(source, line, length(level), length(time), length(context), length(bindings));
   }
 
   #takeHead(): void {
     const { severityNumber, severityText, millis } = this.#heads;
     this.#severityNumber = severityNumber;
     this.#severityText = severityText;
-    if (millis !== undefined) this.#time = this.#clock.fromUnixMillis(millis);
+    this.#millis = millis;
   }
 
   /** What a line tells that stands alone; undefined when it is none. */
-  #factsOf(line: string): HeadFacts | undefined {
-    this.#reset(false);
-    const writer = new Writer(new Uint8Array(line.length * 3 + RECORD_BYTES_BESIDE_LINE));
-    if (!this.#tryMembers(writer, line, 0, ObservabilityContext.root)) return undefined;
-    const facts = { severityNumber: this.#severityNumber, severityText: this.#severityText };
-    return { ...facts, hasTime: this.#time !== undefined, members: this.#scanner.members.count };
+  #factsOf(line: Buffer): HeadFacts | undefined {
+    const writer = new Writer(new Uint8Array(recordBytesMax(line.length)));
+    this.#forget();
+    const wellFormed = this.#tryMembers(writer, line, 0, 0, 0, line.length);
+    const facts = {
+      severityNumber: this.#severityNumber,
+      severityText: this.#severityText,
+      hasTime: this.#millis !== undefined,
+      members: this.#scanner.members.count,
+    };
+    this.#forget();
+    return wellFormed ? facts : undefined;
   }
 
-  #tryMembers(writer: Writer, line: string, from: number, context: ObservabilityContext): boolean {
-    if (line.length > limits.frame_bytes_max) return false;
+  #tryMembers(
+    writer: Writer,
+    source: Buffer,
+    labels: number,
+    line: number,
+    known: number,
+    end: number,
+  ): boolean {
     const scanner = this.#scanner;
+    scanner.begin(source, line + known, end, this.#valueLengthMax);
     try {
-      scanner.load(from === 0 ? line : line.slice(from));
-      this.#writeLabels(writer, context);
+      this.#writeLabels(writer, source, labels, line);
       scanner.skipSpace();
-      if (from > 0) {
+      if (known > 0) {
         while (scanner.more(CLOSE_BRACE)) this.#member(writer);
       } else {
         if (scanner.peek() !== OPEN_BRACE) return false;
@@ -132,26 +181,23 @@ export class JsonLineScanner {
       }
       scanner.expectEnd();
       return true;
-    } catch (error) {
-      if (error !== MALFORMED) this.#counters.rejected++;
-      return writer.overflowed;
+    } catch {
+      return false;
     } finally {
       this.#counters.truncated += scanner.truncated;
       scanner.truncated = 0;
     }
   }
 
-  #writeLabels(writer: Writer, context: ObservabilityContext): void {
-    const { keys, values, count } = context.labels;
-    for (let i = 0; i < count; i++) {
+  #writeLabels(writer: Writer, source: Buffer, from: number, to: number): void {
+    for (let at = from; at < to; ) {
+      const length = varintAt(source, at + 1);
+      const content = at + 1 + varintBytes(length);
+      const keyLength = varintAt(source, content + 1);
       const start = writer.pos;
-      const mark = writer.message(LogField.attributes);
-      writer.string(1, keys[i]!);
-      const keyEnd = writer.pos;
-      writer.anyValue(2, values[i]!);
-      writer.close(mark);
-      const length = Buffer.byteLength(keys[i]!);
-      this.#scanner.noteMember(writer, 0, start, mark, keyEnd - length - mark, length);
+      writer.raw(source.subarray(at, content + length));
+      this.#scanner.noteMember(writer, 0, start, start + 2, 1 + varintBytes(keyLength), keyLength);
+      at = content + length;
     }
   }
 
@@ -193,7 +239,7 @@ export class JsonLineScanner {
 
   /** Takes note of an attribute, or takes it back when there are too many. */
   #keep(writer: Writer, start: number, mark: number, keyBehindMark: number, length: number): void {
-    if (this.#scanner.members.count - this.#bodies >= this.#limits.attributes) {
+    if (this.#scanner.members.count - this.#bodies >= this.#attributesMax) {
       writer.rewind(start);
       this.#dropped++;
     } else this.#scanner.noteMember(writer, 0, start, mark, keyBehindMark, length);
@@ -255,7 +301,7 @@ export class JsonLineScanner {
       scanner.pos = pos;
       return false;
     }
-    this.#time = this.#clock.fromUnixMillis(millis);
+    this.#millis = millis;
     writer.rewind(start);
     return true;
   }
@@ -302,17 +348,49 @@ export class JsonLineScanner {
     return true;
   }
 
-  #lineAsBody(writer: Writer, mark: number, line: string, context: ObservabilityContext): void {
-    writer.rewind(mark);
-    this.#scanner.members.count = 0;
-    this.#writeLabels(writer, context);
-    this.#severityNumber = 0;
-    this.#severityText = '';
-    this.#time = undefined;
-    this.#dropped = 0;
-    const text = line.slice(0, this.#limits.valueLength).replace(/\r?\n$/, '');
-    if (line.length > this.#limits.valueLength) this.#counters.truncated++;
-    writer.anyValue(LogField.body, text);
+  /** The record of a line that could not be read, in the place of what was written of it. */
+  #lineAsBody(
+    writer: Writer,
+    source: Buffer,
+    start: number,
+    labels: number,
+    line: number,
+    end: number,
+  ): void {
+    const mark = writer.message(2, end - line + RECORD_BYTES_BESIDE_LINE);
+    this.#forget();
+    if (labels < line) writer.raw(source.subarray(labels, line));
+    const text = source.toString('utf8', line, end);
+    if (text.length > this.#valueLengthMax) this.#counters.truncated++;
+    writer.anyValue(LogField.body, text.slice(0, this.#valueLengthMax).replace(/\r?\n$/, ''));
+    this.#finish(writer, source, start, mark);
+  }
+
+  /** Times, severity and IDs, behind what the line says. */
+  #finish(writer: Writer, source: Buffer, start: number, mark: number): void {
+    if (this.#millis !== undefined) writer.unixMillis(LogField.time, this.#millis);
+    if (this.#severityNumber !== 0) writer.uint(LogField.severityNumber, this.#severityNumber);
+    if (this.#severityText !== '') writer.string(LogField.severityText, this.#severityText);
+    if (this.#dropped > 0) writer.uint(LogField.droppedAttributes, this.#dropped);
+    if (this.#inSpan)
+      encodeLogContext(writer, this.#span(source, start), source.readInt32LE(start + LineWord.flags));
+    const low = source.readInt32LE(start + LineWord.observedTime);
+    const high = source.readInt32LE(start + LineWord.observedTime + 4);
+    // Seen when it was written: the line's time, where it has one (log data model, "Field: ObservedTimestamp").
+    if ((low | high) === 0) writer.unixMillis(LogField.observedTime, this.#millis ?? Date.now());
+    else writer.fixed64(LogField.observedTime, high, low);
+    writer.close(mark);
+  }
+
+  #span(source: Buffer, start: number): IdWords {
+    const ids = this.#ids;
+    ids.t0 = source.readInt32LE(start + LineWord.traceId);
+    ids.t1 = source.readInt32LE(start + LineWord.traceId + 4);
+    ids.t2 = source.readInt32LE(start + LineWord.traceId + 8);
+    ids.t3 = source.readInt32LE(start + LineWord.traceId + 12);
+    ids.s0 = source.readInt32LE(start + LineWord.spanId);
+    ids.s1 = source.readInt32LE(start + LineWord.spanId + 4);
+    return ids;
   }
 }
 
@@ -336,4 +414,14 @@ function knownKeys(keys: LineKeys): KnownKey[][] {
     byLength[bytes.length]!.push({ bytes, role });
   }
   return byLength;
+}
+
+/** A length below 2^28. */
+function varintAt(source: Buffer, at: number): number {
+  let value = 0;
+  for (let shift = 0; ; shift += 7) {
+    const byte = source[at++]!;
+    value |= (byte & 0x7f) << shift;
+    if (byte < 0x80) return value;
+  }
 }
