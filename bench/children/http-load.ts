@@ -109,9 +109,9 @@ class Load {
       this.#tick(this.#order.perSecond);
     }
     setTimeout(() => this.#stop(), this.#order.seconds * 1000);
-    const awake = this.#stayAwake();
+    const awake = this.#order.perSecond === undefined ? this.#stayAwake() : undefined;
     await this.#done.promise;
-    clearImmediate(awake.next);
+    clearImmediate(awake?.next);
     const seconds = (performance.now() - this.#startedMs) / 1000;
     const { user, system } = process.cpuUsage(cpu);
     for (const each of this.#connections) each.close();
@@ -120,7 +120,8 @@ class Load {
 
   /**
    * Keeps the event loop from sleeping. What it costs the service to wake a sleeping peer, some ten microseconds a response on
-   * a virtual machine, would otherwise depend on how often the peer falls asleep: on how slow the service is.
+   * a virtual machine, would otherwise depend on how often the peer falls asleep: on how slow the service is. At a fixed rate
+   * it sleeps: who is awake all the time takes the processor from the receiver, and waits for it.
    */
   #stayAwake(): { next: NodeJS.Immediate } {
     const turn = (): void => {

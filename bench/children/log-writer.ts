@@ -16,12 +16,14 @@ export interface LogSettings {
   readonly warmUp: number;
   readonly lines: number;
   readonly burst: number;
+  /** Where nothing is delivered: how long it rests between bursts. */
+  readonly restMs?: number;
 }
 
 const TRANSPORT_LOADS_MS = 3000;
 const TRANSPORT_SETTLES_MS = 250;
 
-const { agent: name, transport, warmUp, lines, burst } = settings<LogSettings>();
+const { agent: name, transport, warmUp, lines, burst, restMs } = settings<LogSettings>();
 const agent = await startAgent(name);
 // Loaded as CommonJS applications load it, which is what instrumentations of modules see without a loader.
 const { pino } = createRequire(import.meta.url)('pino') as { pino: typeof Pino };
@@ -33,7 +35,10 @@ interface OpenLogger {
 }
 
 async function openLogger(): Promise<OpenLogger> {
-  if (transport === undefined) return { logger: pino(), flush: agent.flush, close: agent.shutdown };
+  if (transport === undefined) {
+    const flush = restMs === undefined ? agent.flush : (): Promise<void> => delay(restMs);
+    return { logger: pino(), flush, close: agent.shutdown };
+  }
   const stream = pino.transport({ targets: [{ target: 'pino/file' }, { target: transport }] });
   await delay(TRANSPORT_LOADS_MS);
   // Nothing but time tells when a transport is ready or has delivered: what it sends late is dropped, and the run is void.

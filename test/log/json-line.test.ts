@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type DecodedLogRecord, Writer } from 'tricord/otlp';
+import { type DecodedLogRecord, FrameKind, Writer } from 'tricord/otlp';
 import { processClock } from '../../src/context/clock.ts';
 import { SpanIdentity } from '../../src/context/identity.ts';
 import { ObservabilityContext } from '../../src/context/observability-context.ts';
 import { LoggerProvider } from '../../src/log/logger-provider.ts';
 import { type LineCounters, LineReaders, recordBytesMax } from '../../src/transport/otlp/line/line-reader.ts';
+import { allocateRing, RingConsumer, RingProducer } from '../../src/transport/ring.ts';
 import { attributesOf, hex, logRecordsIn } from '../decoded-records.ts';
 import { MemorySink } from '../memory-sink.ts';
 
@@ -391,6 +392,32 @@ describe('every line', () => {
         '{"a":9223372036854775807,"b":-9223372036854775808,"c":9223372036854775808,"d":1e300,"e":-0,"f":1.0}',
       ),
       { a: 9223372036854775807n, b: -9223372036854775808n, c: 2 ** 63, d: 1e300, e: -0, f: 1 },
+    );
+  });
+
+  it('is the same where the ring shares its memory', () => {
+    const memory = allocateRing(64 * 1024);
+    const producer = new RingProducer(memory, processClock.anchorUnixNanos);
+    const line = `{"level":"WARNING","time":"${new Date(nowSeconds * 1000).toISOString()}","big":9223372036854775807,"é":1e3,"msg":"€","error":{"x":1}}`;
+    const keys = { level: 'level', time: 'time', message: 'msg' };
+    new LoggerProvider({ sink: producer }).getLogger('x').emitJsonLine(line, root, keys);
+    const ring = new RingConsumer(memory);
+    const writer = new Writer(new Uint8Array(4096));
+    const lines = new LineReaders();
+    while (ring.next())
+      if (ring.kind === FrameKind.line) lines.read(ring.bytes, ring.start, ring.end, writer);
+    const [record] = logRecordsIn({ request: () => requestOf(writer.bytes.subarray(0, writer.pos)) });
+    assert.deepEqual(
+      [record!.severityText, record!.timeUnixNano, record!.body, lines.counters.malformed],
+      ['WARNING', BigInt(nowSeconds) * 1_000_000_000n, '€', 0],
+    );
+    assert.deepEqual(
+      JSON.parse(JSON.stringify(attributesOf(record!), (_, v) => (typeof v === 'bigint' ? `${v}` : v))),
+      {
+        big: '9223372036854775807',
+        é: 1000,
+        error: { x: 1 },
+      },
     );
   });
 });

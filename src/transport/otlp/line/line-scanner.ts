@@ -32,7 +32,7 @@ for (const [letter, character] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r
   ESCAPES[letter!.charCodeAt(0)] = character!.charCodeAt(0);
 
 /** What the scanner throws at the first byte that is not JSON: always this object, which costs no stack trace. */
-export const MALFORMED: { readonly name: string } = Object.freeze({ name: 'MalformedJson' });
+const MALFORMED: { readonly name: string } = Object.freeze({ name: 'MalformedJson' });
 
 /**
  * Reads what `JSON.parse` reads, with two differences: integers of up to 64 bits stay exact, and what is nested deeper
