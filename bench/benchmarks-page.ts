@@ -20,8 +20,9 @@ function introduction(results: readonly Result[]): string {
 
 Ours beside its peers, in one run on one machine: every contestant in a process of its own, in turn, a real collector
 at the other end. A run in which anything was dropped is void and is named as such. Figures are medians over
-${results[0]?.rounds ?? 0} rounds; ratios are ours over theirs within a round, and their median is what counts. Absolute figures are
-those of this machine; the ratios are what carries over.
+${results[0]?.rounds ?? 0} rounds; ratios are ours over theirs within a round, and their median is what counts. A round in which an agent
+seems to add nothing has been disturbed: added costs of it do not count. Absolute figures are those of this machine; the
+ratios are what carries over.
 
 - Machine: ${cpu?.model.trim() ?? 'unknown'}, ${cpus().length} cores, ${gib} GiB, ${type()} ${release()}
 - Node.js ${process.versions.node}; tricord at ${commit()}, ${new Date().toISOString().slice(0, 10)}

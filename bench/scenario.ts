@@ -57,7 +57,10 @@ export function ratio(
   return { name, needs: [ours, theirs], of, target };
 }
 
-/** What one contestant adds to the bare run's `figure`, over what another adds. */
+/**
+ * What one contestant adds to the bare run's `figure`, over what another adds. Nobody takes anything away: a round in which
+ * one seems to has been disturbed, and has no such ratio.
+ */
 export function addedRatio(
   name: string,
   figure: string,
@@ -66,7 +69,7 @@ export function addedRatio(
 ): Ratio {
   const of: Ratio['of'] = round => {
     const added = (contestant: string): number => round[contestant]![figure]! - round[bare]![figure]!;
-    return added(ours) / added(theirs);
+    return Math.min(added(ours), added(theirs)) > 0 ? added(ours) / added(theirs) : Number.NaN;
   };
   return { name, needs: [bare, ours, theirs], of, target };
 }

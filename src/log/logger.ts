@@ -50,8 +50,8 @@ class LogScratch implements LogRecordFields {
   }
 }
 
-/** UTF-16 units of the longest line that is read. */
-const LINE_LENGTH_MAX: number = limits.frame_bytes_max;
+/** UTF-16 units of the longest line that is read: what fits into a frame beside what the line does not say. */
+const LINE_LENGTH_MAX: number = limits.frame_bytes_max - 1024;
 
 /** What the line under way does not say; filled for each one, and written before the next. */
 class LineScratch implements LineFacts {

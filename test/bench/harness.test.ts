@@ -59,6 +59,11 @@ describe('a benchmark', () => {
     assert.equal(ratios[1]!.value, 20 / 50);
   });
 
+  it('has no added cost of a round in which somebody seems to add nothing', async () => {
+    const { ratios } = await result([10, 30, 10], [20, 20, 10], [90, 90, 90]);
+    assert.deepEqual(ratios[1]!.rounds, [10 / 80]);
+  });
+
   it('holds a bar that is just reached, and misses the one below', async () => {
     const { ratios } = await result([10], [20], [80]);
     assert.deepEqual(

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { type DecodedLogRecord, FrameKind, Writer } from 'tricord/otlp';
-import { processClock } from '../../src/context/clock.ts';
+import { Clock, processClock } from '../../src/context/clock.ts';
 import { SpanIdentity } from '../../src/context/identity.ts';
 import { ObservabilityContext } from '../../src/context/observability-context.ts';
 import { LoggerProvider } from '../../src/log/logger-provider.ts';
@@ -97,6 +97,49 @@ describe('the known keys of a line', () => {
 
   it('may be spelled with escapes', () => {
     assert.equal(emit('{"\\u006dsg":"hello"}').record.body, 'hello');
+  });
+
+  it('tell when it was seen, and a line whose time cannot be read was seen when it was written', () => {
+    const clock = new Clock({ monotonic: () => 0, wall: () => 1_000_000 });
+    const observed = (time: string): bigint => {
+      const sink = new MemorySink(clock.anchorUnixNanos);
+      const head = { level: '{"level":30', time, context: '', bindings: '' };
+      const logger = new LoggerProvider({ sink, clock }).getLogger('x');
+      logger.emitJsonLine(`${head.level}${time},"msg":"m"}`, root, undefined, head);
+      return logRecordsIn(sink)[0]!.observedTimeUnixNano;
+    };
+    assert.equal(observed(`,"time":${nowSeconds}000`), BigInt(nowSeconds) * 1_000_000_000n);
+    for (const time of ['', ',"time":"noon"']) assert.equal(observed(time), clock.anchorUnixNanos, time);
+  });
+
+  it('may stand behind bindings of more than ASCII', () => {
+    const sink = new MemorySink();
+    const logger = new LoggerProvider({ sink }).getLogger('x');
+    const head = { level: '{"level":30', time: '', context: '', bindings: ',"hostname":"é","pid":123' };
+    for (let i = 0; i < 3; i++)
+      logger.emitJsonLine(`${head.level}${head.bindings},"msg":"m"}`, root, undefined, head);
+    assert.deepEqual(
+      logRecordsIn(sink).map(({ body }) => body),
+      ['m', 'm', 'm'],
+    );
+  });
+
+  it('are kept of the bindings of a logger whose lines were in spans before', () => {
+    const sink = new MemorySink();
+    const logger = new LoggerProvider({ sink }).getLogger('x');
+    const head = { level: '{"level":30', time: '', context: '', bindings: ',"trace_id":"mine","pid":7' };
+    const line = `${head.level}${head.bindings},"n":1}`;
+    for (const context of [
+      root.withIdentity(SpanIdentity.root(1)),
+      root.withIdentity(SpanIdentity.root(1)),
+      root,
+      root,
+    ])
+      logger.emitJsonLine(line, context, undefined, head);
+    assert.deepEqual(
+      logRecordsIn(sink).map(record => attributesOf(record).trace_id),
+      [undefined, undefined, 'mine', 'mine'],
+    );
   });
 
   it('may have other names', () => {

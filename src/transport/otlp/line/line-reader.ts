@@ -142,10 +142,12 @@ class LineReader {
     this.#millis = millis;
   }
 
-  /** What a line tells that stands alone; undefined when it is none. */
+  /** What a line tells that stands alone, in a span or outside; undefined when it is none. */
   #factsOf(line: Buffer): HeadFacts | undefined {
     const writer = new Writer(new Uint8Array(recordBytesMax(line.length)));
-    this.#forget();
+    const [inSpan, attributesMax] = [this.#inSpan, this.#attributesMax];
+    this.#inSpan = false;
+    this.#attributesMax = Number.POSITIVE_INFINITY;
     const wellFormed = this.#tryMembers(writer, line, 0, 0, 0, line.length);
     const facts = {
       severityNumber: this.#severityNumber,
@@ -153,6 +155,8 @@ class LineReader {
       hasTime: this.#millis !== undefined,
       members: this.#scanner.members.count,
     };
+    this.#inSpan = inSpan;
+    this.#attributesMax = attributesMax;
     this.#forget();
     return wellFormed ? facts : undefined;
   }
