@@ -38,7 +38,8 @@ export const scenario: Scenario = {
     'A pino line with three fields under a sampled span, written to standard output and also delivered as a log record: ' +
     'what that adds to the bare line on the main thread. OpenTelemetry: instrumentation-pino, BatchLogRecordProcessor, ' +
     'OTLP/gRPC. Bursts of 2,048 lines, each delivered before the next one; the bare application rests for 5 ms there, as a ' +
-    'processor that has idled costs the next burst a fifth. pino-opentelemetry-transport works in a thread of its own, and so does the output then.',
+    'processor that has idled costs the next burst a fifth. pino-opentelemetry-transport works in a thread of its own, and ' +
+    'so does the output then.',
   contestants: [
     contestant('none', { agent: 'none', restMs: REST_MS }),
     contestant('tricord', { agent: 'tricord', execArgv: ['--require', 'tricord/register'] }),

@@ -5,7 +5,7 @@ import { ConsumerState, type Control, SignalCounter, ThreadCounter, Word } from 
 import { ENVELOPE_BYTES, HEADROOM_BYTES, Ledger, type OutgoingBatch } from './ledger.ts';
 import { LineReaders, recordBytesMax } from './otlp/line/line-reader.ts';
 import { FrameKind, Signal, signalOf } from './otlp/record.ts';
-import { WireType, Writer } from './otlp/writer.ts';
+import { varintBytes, WireType, Writer } from './otlp/writer.ts';
 import { RingConsumer } from './ring.ts';
 
 /** How long frames gather in the ring before they are drained, whatever the lingers. */
@@ -268,9 +268,6 @@ interface Flush {
 const SCOPE_BYTES_FIRST = 4096;
 /** Field numbers that requests, resources and scopes of all three signals share. */
 const Field = { resources: 1, resource: 1, scopes: 2 } as const;
-
-/** Bytes that a varint takes. */
-const varintBytes = (value: number): number => (value < 0x80 ? 1 : 1 + varintBytes(Math.floor(value / 128)));
 
 /** Bytes of a length-delimited field with a one-byte tag. */
 const fieldBytes = (content: number): number => 1 + varintBytes(content) + content;

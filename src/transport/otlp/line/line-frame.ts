@@ -1,4 +1,5 @@
 // A line of JSON on its way to who reads it: the line itself, and what its writer knows beside it.
+import { LogField } from '../logs.ts';
 import type { AttributeList } from '../record.ts';
 import type { IdWords } from '../trace.ts';
 import type { Writer } from '../writer.ts';
@@ -63,8 +64,6 @@ export const LineWord = {
 export const LINE_WORDS_BYTES = 64;
 export const OUTSIDE_OF_SPANS = -1;
 
-/** Number of the field that holds the labels, as in a LogRecord. */
-const ATTRIBUTES = 6;
 const NO_HEAD: LineHead = { level: '', time: '', context: '', bindings: '' };
 const NO_SPAN: IdWords = { t0: 0, t1: 0, t2: 0, t3: 0, s0: 0, s1: 0 };
 
@@ -89,7 +88,7 @@ export function encodeLine(writer: Writer, line: string, facts: LineFacts): void
   if (labels.count === 0) writer.varint(0);
   else {
     const list = writer.open();
-    writer.attributes(ATTRIBUTES, labels);
+    writer.attributes(LogField.attributes, labels);
     writer.close(list);
   }
   writer.text(line);
