@@ -26,6 +26,9 @@ export interface ValueCounters {
   rejected: number;
 }
 
+/** Keys that a cleared list keeps at the most. */
+const FOLLOWED_MAX = 32;
+
 /** Values that the structure being copied may still have. A getter may begin another copy: see `cleanValue`. */
 let nodesLeft = 0;
 
@@ -148,8 +151,13 @@ export const defaultAttributeLimits: AttributeLimits = {
 /**
  * A reusable attribute list: parallel slots that are filled, encoded and cleared.
  *
- * Invariant: for i < count, keys[i] are distinct and values[i] is clean; slots from count on hold '' and undefined, so
- * that a pooled list keeps nothing of the application alive.
+ *     keys     'a'  'b'  'c' │ 'd'  'e'        what the life before had is kept: the next one most likely has the same keys
+ *     values    1    2    3  │                 in the same order, and then none is looked for among those before it
+ *                          count
+ *
+ * Invariant: for i < count, keys[i] are distinct and values[i] is clean; values from count on are undefined, so that a
+ * pooled list keeps no value of the application alive. keys[0] to keys[followed - 1] are distinct, too; followed is 0
+ * from the first key on that differs from the life before.
  */
 export class AttributeSlots {
   readonly keys: string[] = [];
@@ -157,6 +165,7 @@ export class AttributeSlots {
   count = 0;
   /** Attributes that the count limit, an unusable key or an unusable value cost. */
   dropped = 0;
+  #followed = 0;
 
   /** Sets one attribute; the last value of a key wins. Null and undefined set nothing. */
   set(key: string, value: unknown, bounds: AttributeLimits, counters: ValueCounters): void {
@@ -167,18 +176,25 @@ export class AttributeSlots {
       this.dropped++;
       return;
     }
-    if (place === this.count) {
-      this.keys[place] = key;
-      this.count = place + 1;
-    }
+    if (place === this.count) this.#append(key);
     this.values[place] = clean;
   }
 
   /** Where the key stands, or would stand; -1 when it is none, or one too many. */
   #placeOf(key: string, bounds: AttributeLimits): number {
     const { keys, count } = this;
+    if (count < this.#followed && keys[count] === key && count < bounds.attributes) return count;
     for (let i = 0; i < count; i++) if (keys[i] === key) return i;
     return typeof key !== 'string' || key === '' || count >= bounds.attributes ? -1 : count;
+  }
+
+  #append(key: string): void {
+    const { keys, count } = this;
+    if (keys[count] !== key) {
+      keys[count] = key;
+      this.#followed = 0;
+    }
+    this.count = count + 1;
   }
 
   /**
@@ -212,18 +228,16 @@ export class AttributeSlots {
   setLabels(labels: Labels, bounds: AttributeLimits): void {
     const count = Math.min(labels.count, bounds.attributes);
     for (let i = 0; i < count; i++) {
-      this.keys[i] = labels.keys[i]!;
+      this.#append(labels.keys[i]!);
       this.values[i] = labels.values[i];
     }
-    this.count = count;
     this.dropped = labels.count - count;
   }
 
   clear(): void {
-    for (let i = 0; i < this.count; i++) {
-      this.keys[i] = '';
-      this.values[i] = undefined;
-    }
+    for (let i = 0; i < this.count; i++) this.values[i] = undefined;
+    this.#followed = Math.min(Math.max(this.#followed, this.count), FOLLOWED_MAX);
+    if (this.keys.length > FOLLOWED_MAX) this.keys.length = FOLLOWED_MAX;
     this.count = 0;
     this.dropped = 0;
   }

@@ -9,26 +9,41 @@ const counters = () => ({ truncated: 0, rejected: 0 });
 const bounds = { attributes: 4, valueLength: 10 };
 
 describe('AttributeSlots', () => {
-  it('keeps the last value of each key, as a map does', () => {
+  it('keeps the last value of each key, as a map does, in every life', () => {
     const key = fc.constantFrom('a', 'b', 'c', 'd');
+    const life = fc.array(fc.tuple(key, fc.integer()));
     fc.assert(
-      fc.property(fc.array(fc.tuple(key, fc.integer())), pairs => {
+      fc.property(fc.array(life), lives => {
         const slots = new AttributeSlots();
-        for (const [name, value] of pairs) slots.set(name, value, bounds, counters());
-        const kept = Array.from({ length: slots.count }, (_, i) => [slots.keys[i], slots.values[i]]);
-        assert.deepEqual(kept, [...new Map(pairs)]);
+        for (const pairs of lives) {
+          for (const [name, value] of pairs) slots.set(name, value, bounds, counters());
+          const kept = Array.from({ length: slots.count }, (_, i) => [slots.keys[i], slots.values[i]]);
+          assert.deepEqual(kept, [...new Map(pairs)]);
+          slots.clear();
+        }
       }),
     );
   });
 
-  it('keeps nothing after it was cleared', () => {
+  it('keeps no value after it was cleared, and few keys', () => {
     const slots = new AttributeSlots();
     slots.setAll({ a: 'x', b: { c: 1 }, d: [1], e: 1, f: 1 }, bounds, counters());
     assert.deepEqual([slots.count, slots.dropped], [4, 1]);
     slots.clear();
     assert.deepEqual([slots.count, slots.dropped], [0, 0]);
-    assert.ok(slots.keys.every(name => name === ''));
     assert.ok(slots.values.every(value => value === undefined));
+    for (let i = 0; i < 100; i++) slots.set(`key ${i}`, i, { attributes: 100, valueLength: 10 }, counters());
+    assert.equal(slots.count, 100);
+    slots.clear();
+    assert.equal(slots.keys.length, 32);
+  });
+
+  it('takes no more than the limit of a life, though the life before had more', () => {
+    const slots = new AttributeSlots();
+    slots.setAll({ a: 1, b: 2, c: 3, d: 4 }, bounds, counters());
+    slots.clear();
+    slots.setAll({ a: 1, b: 2, c: 3, d: 4 }, { attributes: 2, valueLength: 10 }, counters());
+    assert.deepEqual([slots.count, slots.dropped], [2, 2]);
   });
 
   it('takes no more labels than it may have attributes', () => {

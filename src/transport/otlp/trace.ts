@@ -80,9 +80,9 @@ export function encodeSpan(writer: Writer, span: SpanRecord): void {
   const { identity } = span;
   writer.traceId(1, identity.t0, identity.t1, identity.t2, identity.t3);
   writer.spanId(2, identity.s0, identity.s1);
-  if (span.traceState !== '') writer.string(3, span.traceState);
+  if (span.traceState !== '') writer.name(3, span.traceState);
   if ((span.parent0 | span.parent1) !== 0) writer.spanId(4, span.parent0, span.parent1);
-  writer.string(5, span.name);
+  writer.name(5, span.name);
   writer.uint(6, span.kind);
   writer.time(7, span.startTime);
   writer.time(8, span.endTime);
@@ -101,7 +101,7 @@ export function encodeSpan(writer: Writer, span: SpanRecord): void {
 function encodeEvent(writer: Writer, event: SpanEventRecord): void {
   const mark = writer.message(11);
   writer.time(1, event.time);
-  writer.string(2, event.name);
+  writer.name(2, event.name);
   writer.attributes(3, event.attributes);
   if (event.attributes.dropped > 0) writer.uint(4, event.attributes.dropped);
   writer.close(mark);

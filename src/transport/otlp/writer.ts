@@ -1,5 +1,5 @@
 // The single-pass protobuf writer: primitives over one window of bytes, lengths reserved and back-filled.
-import { type EncodedText, TextTable } from './text-table.ts';
+import { type EncodedKey, KeyTable, NameTable } from './text-table.ts';
 import type { AnyValue, AttributeList } from './value.ts';
 
 /** Protobuf wire types. */
@@ -40,7 +40,8 @@ export class Writer {
   overflowed = false;
   readonly #anchorHigh: number;
   readonly #anchorLow: number;
-  readonly #keys = new TextTable();
+  readonly #keys = new KeyTable();
+  readonly #names = new NameTable();
   /** The memory of `bytes` once more, for whole words and for text. */
   #view!: DataView;
   #text!: Buffer;
@@ -264,6 +265,17 @@ export class Writer {
     this.pos = end;
   }
 
+  /** A string field whose text is most likely one of a few. */
+  name(field: number, value: string): void {
+    const { pos } = this;
+    const usual = this.#names.find(value);
+    if (usual === undefined || field > 15 || pos + 8 * usual.chunks.length > this.end)
+      return this.string(field, value);
+    this.#copy(usual.chunks, pos);
+    this.bytes[pos] = field * 8 + WireType.len;
+    this.pos = pos + usual.length;
+  }
+
   /** Writes text at `at`, where it fits; returns the position behind it, or -1 when it is more than ASCII. */
   #ascii(value: string, at: number): number {
     const { bytes } = this;
@@ -349,33 +361,49 @@ export class Writer {
       const key = keys[i]!;
       const value = values[i];
       const encoded = this.#keys.find(key, (field << 4) + i);
-      if (encoded === undefined || !this.#smallKeyValue(field, encoded, value))
+      if (encoded === undefined || field > 15) this.keyValue(field, key, value);
+      else if (!this.#usualKeyValue(field, encoded, value) && !this.#smallKeyValue(field, encoded, value))
         this.keyValue(field, key, value);
     }
+  }
+
+  /** A `KeyValue` that was encoded before; false, with nothing written, when it was not, or does not fit. */
+  #usualKeyValue(field: number, key: EncodedKey, value: AnyValue): boolean {
+    const { bytes, pos } = this;
+    const usual = key.with(value);
+    const { chunks, length } = usual;
+    if (length === 0 || pos + 2 + 8 * chunks.length > this.end) return false;
+    bytes[pos] = field * 8 + WireType.len;
+    bytes[pos + 1] = length;
+    this.#copy(chunks, pos + 2);
+    this.pos = pos + 2 + length;
+    return true;
   }
 
   /**
    * A `KeyValue` whose lengths are known before they are written: a known key, and a number, a boolean, or ASCII text
    * with which it stays below 128 bytes. False, with nothing written, for any other.
    */
-  #smallKeyValue(field: number, key: EncodedText, value: AnyValue): boolean {
+  #smallKeyValue(field: number, key: EncodedKey, value: AnyValue): boolean {
     const start = this.pos;
     const textLength = typeof value === 'string' ? value.length : 0;
     const contentMax = key.length + NUMBER_BYTES_MAX + textLength;
-    if (contentMax > SMALL_MESSAGE_MAX || field > 15 || start + 2 + contentMax > this.end) return false;
+    if (contentMax > SMALL_MESSAGE_MAX || start + 2 + contentMax > this.end) return false;
     const at = start + 2 + key.length;
-    this.#words(key.words, start + 2);
+    this.#copy(key.chunks, start + 2);
     const end = typeof value === 'string' ? this.#smallText(value, at) : this.#smallScalar(value, at);
     if (end < 0) return false;
     const { bytes } = this;
     bytes[start] = field * 8 + WireType.len;
     bytes[start + 1] = end - start - 2;
     this.pos = end;
+    if (key.isNext()) key.adopt(value, bytes.slice(start + 2, end));
     return true;
   }
 
-  #words(words: Int32Array, at: number): void {
-    for (let i = 0; i < words.length; i++) this.#view.setInt32(at + 4 * i, words[i]!, true);
+  /** What lies behind the bytes up to the next multiple of eight is overwritten. */
+  #copy(chunks: Float64Array, at: number): void {
+    for (let i = 0; i < chunks.length; i++) this.#view.setFloat64(at + 8 * i, chunks[i]!, true);
   }
 
   /** `value = 2 { string_value = 1 }` at a place where it fits. */

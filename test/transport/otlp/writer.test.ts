@@ -1,6 +1,7 @@
 // The writer against an encoder by hand: every primitive, every length of a length, and never a byte outside its window.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import { type AnyValue, Reader, Writer } from '../../../src/transport/otlp/index.ts';
 import * as wire from './wire.ts';
 
@@ -238,5 +239,57 @@ describe('Writer in a window that is too small', () => {
     writer.string(1, 'ok');
     assert.equal(writer.overflowed, false);
     assert.equal(new Reader(memory, 11).string(), 'ok');
+  });
+});
+
+describe('Writer of what comes again and again', () => {
+  const keys = ['http.route', 'n', '', 'ключ', 'k'.repeat(90)];
+  const values: readonly AnyValue[] = [
+    ...['', 'GET', '/a', '/b', '/products/:sku', 'é', 'e', '\u0080', 'x'.repeat(60), 'x'.repeat(200)],
+    ...[0, -0, 1, 8, 9, -1, 200, 12.5, 2 ** 40, Number.NaN, Infinity, -Infinity, true, false, 8n],
+    // With the key `n`, the first eight bytes of the attribute are a signalling NaN.
+    Buffer.from([0xf1, 0x7f, 1, 1, 1, 1, 0x29, 0x40]).readDoubleLE(),
+  ];
+  const attribute = fc.tuple(fc.constantFrom(...keys), fc.constantFrom(...values));
+
+  it('writes the same bytes, whatever it has written before', () => {
+    const memory = new Uint8Array(1024);
+    const used = new Writer(memory);
+    const write = (writer: Writer, key: string, value: AnyValue): string => {
+      writer.reset(memory, 0, memory.length);
+      writer.attributes(9, { keys: [key], values: [value], count: 1 });
+      if (typeof value === 'string') writer.name(5, value);
+      return hex(memory.subarray(0, writer.pos));
+    };
+    const repeated = fc.array(attribute, { minLength: 1, maxLength: 4 });
+    fc.assert(
+      fc.property(repeated, fc.integer({ min: 1, max: 40 }), (attributes, times) => {
+        for (let i = 0; i < times; i++)
+          for (const [key, value] of attributes)
+            assert.equal(write(used, key, value), write(new Writer(memory), key, value));
+      }),
+    );
+  });
+
+  it('never writes past the end of the window', () => {
+    const list = { keys: ['http.route', 'server.port'], values: ['/products/:sku', 8080], count: 2 };
+    const step = (writer: Writer): void => {
+      writer.attributes(9, list);
+      writer.name(5, 'GET /products/:sku');
+    };
+    const used = new Writer(new Uint8Array(1024));
+    for (let i = 0; i < 1000; i++) {
+      used.reset(used.bytes, 0, 1024);
+      step(used);
+    }
+    const full = written(step);
+    for (let size = 0; size < full.length + 12; size++) {
+      const memory = new Uint8Array(size + 20).fill(0xaa);
+      used.reset(memory, 0, size);
+      step(used);
+      assert.deepEqual(memory.subarray(size), new Uint8Array(20).fill(0xaa));
+      assert.equal(used.overflowed, size < full.length);
+      if (!used.overflowed) assert.equal(hex(memory.subarray(0, used.pos)), hex(full));
+    }
   });
 });
