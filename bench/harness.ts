@@ -1,6 +1,7 @@
 // Runs a scenario: every contestant once per round, in turn, so that what disturbs the machine disturbs all of them.
 import type { Contestant, Figures, Ratio, Scenario, Target } from './scenario.ts';
 import { median } from './statistics.ts';
+import { type Turn, turns } from './turns.ts';
 
 interface Void {
   readonly round: number;
@@ -35,15 +36,21 @@ export async function run(scenario: Scenario, rounds: number, tell: (line: strin
   const voids: Void[] = [];
   for (let number = 1; number <= rounds; number++) {
     const round: Round = {};
-    for (const contestant of turned(scenario.contestants, number - 1)) {
-      tell(`${scenario.name}: round ${number} of ${rounds}, ${contestant.name}`);
+    const attempt = async ({ name, measure }: Contestant, turn: Turn): Promise<void> => {
+      tell(`${scenario.name}: round ${number} of ${rounds}, ${name}`);
       try {
-        round[contestant.name] = await contestant.measure();
+        round[name] = await measure(turn);
       } catch (error) {
         const reason = (error as Error).message;
-        voids.push({ round: number, contestant: contestant.name, reason });
-        tell(`${scenario.name}: round ${number} of ${contestant.name} is void: ${reason}`);
+        voids.push({ round: number, contestant: name, reason });
+        tell(`${scenario.name}: round ${number} of ${name} is void: ${reason}`);
+      } finally {
+        turn.leave();
       }
+    };
+    for (const heat of heats(turned(scenario.contestants, number - 1))) {
+      const seats = turns(heat.length);
+      await Promise.all(heat.map((contestant, seat) => attempt(contestant, seats[seat]!)));
     }
     done.push(round);
   }
@@ -54,6 +61,11 @@ export async function run(scenario: Scenario, rounds: number, tell: (line: strin
     ratios: scenario.ratios.map(ratio => ratioOver(ratio, done)),
     voids,
   };
+}
+
+/** Contestants that run at the same time; each that has no heat is one by itself. */
+function heats(contestants: readonly Contestant[]): Contestant[][] {
+  return Object.values(Object.groupBy(contestants, ({ heat, name }) => heat ?? name)) as Contestant[][];
 }
 
 /** Each round begins with another contestant, so that none is always the one after an idle machine. */

@@ -2,10 +2,15 @@
 import { canPin } from './cores.ts';
 import { addedRatio, type Contestant, type Figures, type Ratio, ratio, type Scenario } from './scenario.ts';
 import { type Framework, Service, type ServiceAgent, type ServiceOptions } from './service.ts';
+import { median } from './statistics.ts';
+import type { Turn } from './turns.ts';
 
 /** Long enough for the slowest of them to have its code compiled. */
 const WARM_UP_SECONDS = 4;
-const SECONDS = 4;
+/** So short that the machine is the same for all of them, and so many that one disturbed turn does not count. */
+const TURN_SECONDS = 1;
+const TURNS = 3;
+const PACED_SECONDS = 3;
 
 const frameworks: readonly Framework[] = ['express', 'fastify', 'bare'];
 
@@ -23,37 +28,46 @@ function nameOf({ framework, agent, sampled }: ServiceOptions): string {
   return agent === 'none' ? framework : `${framework}, ${agent} ${sampled * 100} %`;
 }
 
-/** Requests per second that each framework serves without an agent, measured when it is first asked for. */
-const maxima = new Map<Framework, Promise<number>>();
+/** Requests per second that each framework serves without an agent, as it was measured last. */
+const maxima = new Map<Framework, number>();
 
-function bareMaximum(framework: Framework): Promise<number> {
+async function bareMaximum(framework: Framework): Promise<number> {
   const known = maxima.get(framework);
   if (known !== undefined) return known;
-  const measured = Service.during({ framework, agent: 'none', sampled: 0 }, async service => {
+  const bare = { framework, agent: 'none', sampled: 0 } as const;
+  const measured = await Service.during(bare, async service => {
     await service.load(WARM_UP_SECONDS);
-    const { answered, seconds } = await service.load(SECONDS);
+    const { answered, seconds } = await service.load(PACED_SECONDS);
     return answered / seconds;
   });
   maxima.set(framework, measured);
   return measured;
 }
 
-async function measure(options: ServiceOptions): Promise<Figures> {
-  const perSecond = (await bareMaximum(options.framework)) / 2;
+/** All of a framework stand side by side, idle, and are asked for a second each, in turns. */
+function measure(options: ServiceOptions, turn: Turn): Promise<Figures> {
   return Service.during(options, async service => {
-    await service.load(WARM_UP_SECONDS);
-    const before = await service.usage();
-    const full = await service.load(SECONDS);
-    const after = await service.usage();
-    const paced = await service.load(SECONDS, perSecond);
+    await turn.take(() => service.turnover(WARM_UP_SECONDS));
+    const runs: Awaited<ReturnType<Service['turnover']>>[] = [];
+    const middle = (of: (run: (typeof runs)[number]) => number): number => median(runs.map(of));
+    for (let number = 0; number < TURNS; number++)
+      runs.push(await turn.take(() => service.turnover(TURN_SECONDS)));
+    const perSecond = middle(run => run.perCoreSecond);
+    if (options.agent === 'none') maxima.set(options.framework, perSecond);
+    const [pace, paced] = await turn.take(async () => {
+      const half = (await bareMaximum(options.framework)) / 2;
+      return [half, await service.turnover(PACED_SECONDS, half)] as const;
+    });
+    // Nobody begins to look for what has arrived while another one is measured.
+    await turn.take(async () => {});
     return {
-      processMicros: (after.processMicros - before.processMicros) / full.answered,
-      mainMicros: (after.mainMicros - before.mainMicros) / full.answered,
-      perSecond: full.answered / full.seconds,
+      processMicros: middle(run => run.processMicros),
+      mainMicros: middle(run => run.mainMicros),
+      perSecond,
       p50Ms: paced.p50Ms,
       p99Ms: paced.p99Ms,
-      pacePercent: (paced.answered / paced.seconds / perSecond) * 100,
-      generatorPercent: full.cpuShare * 100,
+      pacePercent: (paced.answered / paced.seconds / pace) * 100,
+      generatorPercent: middle(run => run.cpuShare) * 100,
     };
   });
 }
@@ -84,12 +98,13 @@ export const scenario: Scenario = {
     'A small service with pino and prom-client on Express, Fastify and bare node:http, ' +
     (canPin ? 'on one core with all its threads, ' : 'on all cores, which load and receivers share, ') +
     'asked over 32 keep-alive connections by another process: as fast as it answers, then at half of what it answers ' +
-    'without an agent. Each request looks a product up, writes a log line, and is measured by a counter and a histogram. ' +
+    'without an agent. All services of a framework stand side by side and are asked in turns, for a second each; what an ' +
+    'agent does after its turn is waited for, and counts as if the core had done it in between. Each request looks a product up, writes a log line, and is measured by a counter and a histogram. ' +
     'tricord and OpenTelemetry send spans, metrics and log records; dd-trace sends spans.',
   contestants: frameworks.flatMap(framework =>
     variants.map((variant): Contestant => {
       const options = { framework, ...variant };
-      return { name: nameOf(options), measure: () => measure(options) };
+      return { name: nameOf(options), heat: framework, measure: turn => measure(options, turn) };
     }),
   ),
   columns: [

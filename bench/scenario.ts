@@ -1,4 +1,5 @@
 // What a scenario is: contestants that are measured in turn, the figures of each, and the ratios between them.
+import type { Turn } from './turns.ts';
 
 /** What one contestant was measured at in one round, by name. The scenario's columns say the units. */
 export type Figures = Readonly<Record<string, number>>;
@@ -6,8 +7,14 @@ export type Figures = Readonly<Record<string, number>>;
 /** One way to do the same work: an agent, or none. */
 export interface Contestant {
   readonly name: string;
-  /** One run, in a process of its own. @throws {@link VoidRun} when not everything arrived */
-  measure(): Promise<Figures>;
+  /** Those of one heat run at the same time, and act in turns; the others one after the other. */
+  readonly heat?: string;
+  /**
+   * One run, in a process of its own.
+   * @param turn what one of a heat measures, it measures in its turns
+   * @throws {@link VoidRun} when not everything arrived
+   */
+  measure(turn: Turn): Promise<Figures>;
 }
 
 export interface Column {

@@ -1,4 +1,5 @@
 // The service of `http`, `startup` and `memory`: with an agent in front of it or none, under load, everything counted.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { LoadOrder, LoadReport } from './children/http-load.ts';
 import { Core, pin } from './cores.ts';
 import { minutes } from './duration.ts';
@@ -29,10 +30,20 @@ interface Listening {
   readonly sinceStartMs: number;
 }
 
+/** Under load, and until everything that the agent held back is done: per request, and as if the core had done only that. */
+interface Turnover extends LoadReport {
+  readonly processMicros: number;
+  readonly mainMicros: number;
+  /** Requests that one core answers, and does the agent's work for. */
+  readonly perCoreSecond: number;
+}
+
 interface AgentSetup {
   /** The agent's own entry for applications that know nothing of it. */
   readonly entry: string | undefined;
   readonly receiver: ReceiverName;
+  /** How long it may hold back what it has to send. */
+  readonly holdsBackMs: number;
   readonly environment: (sampled: number) => Readonly<Record<string, string>>;
 }
 
@@ -44,11 +55,18 @@ const openTelemetrySampler = (sampled: number): Record<string, string> => ({
 });
 
 const setups: Readonly<Record<ServiceAgent, AgentSetup>> = {
-  none: { entry: undefined, receiver: 'none', environment: () => ({}) },
-  tricord: { entry: 'tricord/register', receiver: 'collector', environment: openTelemetrySampler },
+  none: { entry: undefined, receiver: 'none', holdsBackMs: 0, environment: () => ({}) },
+  tricord: {
+    entry: 'tricord/register',
+    receiver: 'collector',
+    holdsBackMs: 1000,
+    environment: openTelemetrySampler,
+  },
   opentelemetry: {
     entry: '@opentelemetry/auto-instrumentations-node/register',
     receiver: 'collector',
+    // Five seconds for less than 512 spans or records, which are not waited for; it sends whole batches at once.
+    holdsBackMs: 1000,
     environment: sampled => ({
       ...openTelemetrySampler(sampled),
       // Without those that ask a cloud over the network.
@@ -62,6 +80,7 @@ const setups: Readonly<Record<ServiceAgent, AgentSetup>> = {
   'dd-trace': {
     entry: 'dd-trace/init',
     receiver: 'trace agent',
+    holdsBackMs: 2000,
     environment: sampled => ({
       DD_TRACE_SAMPLE_RATE: String(sampled),
       DD_LOGS_INJECTION: 'true',
@@ -74,6 +93,10 @@ const setups: Readonly<Record<ServiceAgent, AgentSetup>> = {
 };
 
 const CONNECTIONS = 32;
+/** A service that uses less of its core than this is done. */
+const IDLE_SHARE_MAX = 0.05;
+const LOOK_EVERY_MS = 100;
+const SETTLES_WITHIN_MS = 8000;
 const endsWithinMs = ENDS_WITHIN_MS + minutes(0) * 60_000;
 
 export const receiverOf = (agent: ServiceAgent): ReceiverName => setups[agent].receiver;
@@ -82,6 +105,7 @@ export class Service {
   readonly listening: Listening;
   /** From just before the process was started until it said that it listens. */
   readonly startMs: number;
+  readonly #holdsBackMs: number;
   readonly #workload: Workload;
   #generator: Workload | undefined;
   #requests = 0;
@@ -112,14 +136,15 @@ export class Service {
     });
     try {
       const listening = await workload.next<Listening>('listening');
-      return new Service(workload, listening, performance.now() - startedMs);
+      return new Service(workload, listening, performance.now() - startedMs, setups[agent].holdsBackMs);
     } catch (error) {
       await workload.kill();
       throw error;
     }
   }
 
-  private constructor(workload: Workload, listening: Listening, startMs: number) {
+  private constructor(workload: Workload, listening: Listening, startMs: number, holdsBackMs: number) {
+    this.#holdsBackMs = holdsBackMs;
     this.#workload = workload;
     this.listening = listening;
     this.startMs = startMs;
@@ -142,6 +167,36 @@ export class Service {
     if (report.failed > 0) throw new VoidRun(`${report.failed} of ${report.answered} requests failed`);
     this.#requests += report.answered;
     return report;
+  }
+
+  /** The load, and what it cost with all that the agent has to do for it, also what it does later. */
+  async turnover(seconds: number, perSecond?: number): Promise<Turnover> {
+    const before = await this.usage();
+    const report = await this.load(seconds, perSecond);
+    const loaded = await this.usage();
+    const after = await this.#settled(loaded);
+    const laterSeconds = (after.processMicros - loaded.processMicros) / 1e6;
+    return {
+      ...report,
+      processMicros: (after.processMicros - before.processMicros) / report.answered,
+      mainMicros: (after.mainMicros - before.mainMicros) / report.answered,
+      perCoreSecond: report.answered / (report.seconds + laterSeconds),
+    };
+  }
+
+  /** Waits until the agent has nothing left to do. @throws VoidRun when it never ends */
+  async #settled(loaded: ServiceUsage): Promise<ServiceUsage> {
+    const since = performance.now();
+    let last = loaded;
+    for (;;) {
+      await delay(LOOK_EVERY_MS);
+      const usage = await this.usage();
+      const share = (usage.processMicros - last.processMicros) / (LOOK_EVERY_MS * 1000);
+      last = usage;
+      const waitedMs = performance.now() - since;
+      if (share < IDLE_SHARE_MAX && waitedMs > this.#holdsBackMs + LOOK_EVERY_MS) return usage;
+      if (waitedMs > SETTLES_WITHIN_MS) throw new VoidRun('it did not come to rest after the load');
+    }
   }
 
   async stop(): Promise<void> {

@@ -1,6 +1,7 @@
 // The benchmark suite's harness: turns, medians, ratios within a round, and runs that do not count.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setImmediate as immediate } from 'node:timers/promises';
 import { type Result, run } from '../../bench/harness.ts';
 import { jsonLine, tables } from '../../bench/report.ts';
 import {
@@ -110,6 +111,31 @@ describe('a benchmark', () => {
         ours: { mainNs: 20 },
       },
     );
+  });
+
+  it('lets those of one heat run at the same time, and act one after the other', async () => {
+    const acts: string[] = [];
+    const heated = (name: string, turnsTaken: number): Contestant => ({
+      name,
+      heat: 'one',
+      measure: async turn => {
+        for (let i = 0; i < turnsTaken; i++)
+          await turn.take(async () => {
+            acts.push(`${name} begins`);
+            await immediate();
+            acts.push(`${name} ends`);
+            if (name === 'b') throw new VoidRun('it fell over');
+          });
+        return { mainNs: 1 };
+      },
+    });
+    const contestants = [heated('a', 3), heated('b', 3), heated('c', 2)];
+    const scenario: Scenario = { name: 'heat', about: '', contestants, columns: [], ratios: [] };
+    const { voids, medians } = await run(scenario, 1, () => {});
+    const expected = ['a', 'b', 'c', 'a', 'c', 'a'].flatMap(name => [`${name} begins`, `${name} ends`]);
+    assert.deepEqual(acts, expected);
+    assert.deepEqual(voids, [{ round: 1, contestant: 'b', reason: 'it fell over' }]);
+    assert.deepEqual(Object.keys(medians), ['a', 'c']);
   });
 
   it('accepts what was delivered once, and neither less nor more', () => {
