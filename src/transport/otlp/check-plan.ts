@@ -20,12 +20,14 @@ export const Op = {
   skip: 8,
   string: 9,
   message: 10,
-  traceId: 11,
-  spanId: 12,
-  traceIdOrNone: 13,
-  spanIdOrNone: 14,
-  packedFixed64: 15,
-  packedVarint: 16,
+  /** A `KeyValue`: a message that is nearly always of one form. */
+  attribute: 11,
+  traceId: 12,
+  spanId: 13,
+  traceIdOrNone: 14,
+  spanIdOrNone: 15,
+  packedFixed64: 16,
+  packedVarint: 17,
 } as const;
 
 /** For fields that the table does not know, by wire type. */
@@ -95,6 +97,7 @@ function addField(plan: Plan, field: Field): void {
   if (field.repeated && field.tag !== lengthTag)
     plan.ops[lengthTag] = field.kind === 'uint64' ? Op.packedVarint : Op.packedFixed64;
   if (field.message) plan.messages[field.number] = planOf(field.message);
+  if (field.message?.name === 'KeyValue') plan.ops[field.tag] = Op.attribute;
   if (field.kind === 'traceId') plan.required |= TRACE_ID_SEEN;
   if (field.kind === 'spanId') plan.required |= SPAN_ID_SEEN;
 }

