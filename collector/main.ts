@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { countBuffersAsHeap } from './buffer-accounting.ts';
 import { Collector } from './collector.ts';
 import { ConfigError } from './config/problem.ts';
 import { type Config, loadConfig } from './config.ts';
@@ -73,6 +74,7 @@ function parse(argv: readonly string[]) {
 }
 
 async function run(config: Config): Promise<void> {
+  countBuffersAsHeap();
   // A reader of our output that goes away is no reason to stop.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const log = new Log(line => process.stderr.write(line), config.service.telemetry.logs.level);
