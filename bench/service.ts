@@ -15,6 +15,8 @@ export interface ServiceOptions {
   readonly agent: ServiceAgent;
   /** Head sampling probability. */
   readonly sampled: number;
+  /** Options of the runtime. */
+  readonly execArgv?: readonly string[];
 }
 
 /** What a service has used since its start. */
@@ -124,7 +126,8 @@ export class Service {
     });
   }
 
-  static async start({ framework, agent, sampled }: ServiceOptions, receiver: Receiver): Promise<Service> {
+  static async start(options: ServiceOptions, receiver: Receiver): Promise<Service> {
+    const { framework, agent, sampled, execArgv = [] } = options;
     const { entry, environment } = setups[agent];
     const startedMs = performance.now();
     const workload = new Workload({
@@ -132,7 +135,7 @@ export class Service {
       settings: { framework },
       env: { ...receiver.environment, ...environment(sampled) },
       endsWithinMs,
-      execArgv: entry === undefined ? [] : ['--require', entry],
+      execArgv: [...execArgv, ...(entry === undefined ? [] : ['--require', entry])],
     });
     try {
       const listening = await workload.next<Listening>('listening');

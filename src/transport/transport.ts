@@ -76,7 +76,7 @@ export interface TransportStats {
 const RESOURCE_BYTES_MAX: number = limits.batch_bytes_max / 4;
 /** Heap of the transport thread; the batches themselves lie outside of it. */
 const HEAP_MIB_MAX = 128;
-const YOUNG_HEAP_MIB_MAX = 16;
+const YOUNG_HEAP_MIB_MAX = 2;
 const TERMINATE_AFTER_MS_MIN = 100;
 
 /** The loop on the application's event loop; its modules load only where it runs there. */
