@@ -5,15 +5,14 @@ import { mkdir, mkdtemp, readdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { type Batch, OfferError } from '../../../collector/component.ts';
-import type { Queue, QueueEvent } from '../../../collector/queue/queue.ts';
-import { openQueue } from '../../../collector/queue/wal.ts';
-import { type Fault, MemoryDisk, seededRandom } from './memory-disk.ts';
+import { OfferError } from '../../../collector/component.ts';
+import type { QueueEvent } from '../../../collector/queue/queue.ts';
+import { liveWithFault } from './fault-life.ts';
+import { type Fault, MemoryDisk } from './memory-disk.ts';
 import {
   batchOf,
   closeQueues,
   eventLog,
-  instance,
   openScratch,
   readAll,
   readExactly,
@@ -22,80 +21,12 @@ import {
   textOf,
 } from './scratch.ts';
 
-const options = { directory: '/queue', readers: [readerName], segmentBytes: 4096, hotBytesMax: 1000 };
-
-/** Offers in groups, with and without origin; refused ones with origin come again. Gives what was acknowledged. */
-async function offerAll(queue: Queue, tag: string): Promise<Set<string>> {
-  const acknowledged = new Set<string>();
-  const offer = async (batch: Batch): Promise<boolean> => {
-    try {
-      await queue.offer(batch);
-      acknowledged.add(Buffer.from(batch.payload).toString());
-      return true;
-    } catch (error) {
-      assert.ok(error instanceof OfferError && error.retryable && error.retryAfterMs > 0, String(error));
-      return false;
-    }
-  };
-  for (let group = 0; group < 6; group++) {
-    const plain = Array.from({ length: 3 }, (_, index) => batchOf(`${tag}${group}.${index}`.padEnd(500)));
-    const origin = { instance: instance(1), sequence: queue.durableSequence(instance(1)) + 1n };
-    await Promise.all([...plain, batchOf(`${tag}${group}.s`, { origin })].map(offer));
-  }
-  return acknowledged;
-}
-
-/** One life: the fault, the end of the fault, a power loss, and a look at what is left. */
-async function liveWithFault(
-  disk: MemoryDisk,
-  from: number,
-  fault: Fault,
-  forEver: boolean,
-): Promise<boolean> {
-  let queue: Queue;
-  let hit = false;
-  let operation = 0;
-  disk.fault = () => {
-    const fails = forEver ? operation >= from : operation === from;
-    operation++;
-    hit ||= fails;
-    return fails ? fault : undefined;
-  };
-  try {
-    queue = await openQueue({ ...options, disk });
-  } catch {
-    return hit; // Refused to start: nothing was acknowledged.
-  }
-  const acknowledged = await offerAll(queue, 'a');
-  disk.fault = () => undefined;
-  const afterwards = await offerAll(queue, 'b');
-  assert.equal(afterwards.size, 24, 'does not resume');
-  for (const text of afterwards) acknowledged.add(text);
-  assertExactly(await textsOf(queue), acknowledged);
-  const again = await openQueue({ ...options, disk: disk.afterCrash(seededRandom(from)) });
-  assertExactly(await textsOf(again), acknowledged);
-  await again.close();
-  return hit;
-}
-
-async function textsOf(queue: Queue): Promise<string[]> {
-  queue.reader(readerName).seek(0n);
-  return (await readAll(queue)).map(textOf).filter(text => !text.startsWith('end-'));
-}
-
-/** Each acknowledged once. What was refused may be there too, when its fsync failed, but nothing is there twice. */
-function assertExactly(texts: readonly string[], acknowledged: ReadonlySet<string>): void {
-  const present = new Set(texts);
-  assert.equal(present.size, texts.length, 'something is there twice');
-  for (const text of acknowledged) assert.ok(present.has(text), `acknowledged and lost: ${text}`);
-}
-
 describe('disk errors', () => {
   for (const fault of ['EIO', 'ENOSPC', 'EMFILE', 'short'] satisfies Fault[]) {
     for (const forEver of [false, true]) {
       it(`${fault} at every operation, ${forEver ? 'until it is mended' : 'once'}`, async () => {
         let from = 0;
-        while (await liveWithFault(new MemoryDisk(), from, fault, forEver)) from++;
+        while ((await liveWithFault(from, fault, forEver)).hit) from++;
         assert.ok(from > 20, `only ${from} operations`);
       });
     }

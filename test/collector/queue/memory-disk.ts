@@ -83,15 +83,19 @@ export class MemoryDisk implements Disk {
     return this.#crash.promise;
   }
 
-  /** The disk after a power loss: of what was not synced, each sector and each entry survives or not. */
+  /**
+   * The disk after a power loss: of what was not synced, each sector and each entry survives or not; in some losses they
+   * have reached the disk in another order than they were written in, and some of them again later.
+   */
   afterCrash(random: Random): MemoryDisk {
     this.#crashed = true;
     const survival = random();
     const survives = (): boolean => random() < survival;
     const entries = new Map(this.#durableEntries);
-    for (const change of this.#unsyncedEntries) if (survives()) applyEntries(entries, change);
+    const arriving = random() < 0.5 ? inOrder : disordered(random);
+    for (const change of arriving(this.#unsyncedEntries)) if (survives()) applyEntries(entries, change);
     const files = new Map<string, Inode>();
-    for (const [name, inode] of entries) files.set(name, inodeOf(remains(inode, survives)));
+    for (const [name, inode] of entries) files.set(name, inodeOf(remains(inode, arriving, survives)));
     return new MemoryDisk(files);
   }
 
@@ -253,10 +257,27 @@ function resized(content: Buffer, length: number): Buffer {
   return copy;
 }
 
+/** Unsynced changes in the order in which they reach the disk. */
+type Arriving = <T>(changes: readonly T[]) => readonly T[];
+
+const inOrder: Arriving = changes => changes;
+
+/** Reordered, and about one in eight twice. */
+function disordered(random: Random): Arriving {
+  return <T>(changes: readonly T[]) => {
+    const arriving = [...changes, ...changes.filter(() => random() < 1 / 8)];
+    for (let last = arriving.length - 1; last > 0; last--) {
+      const other = Math.floor(random() * (last + 1));
+      [arriving[last], arriving[other]] = [arriving[other]!, arriving[last]!];
+    }
+    return arriving;
+  };
+}
+
 /** Unsynced writes survive by sectors, in any combination; the file ends with the last of them. */
-function remains({ durable, limbo, unsynced }: Inode, survives: () => boolean): Buffer {
+function remains({ durable, limbo, unsynced }: Inode, arriving: Arriving, survives: () => boolean): Buffer {
   let content = durable;
-  for (const change of [...limbo, ...unsynced]) {
+  for (const change of arriving([...limbo, ...unsynced])) {
     if ('length' in change) {
       if (survives()) content = applyChange(content, change);
     } else {

@@ -1,7 +1,8 @@
 // Nothing acknowledged is lost and nothing is shown twice, whatever a power loss leaves of the unsynced writes.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { liveThrough, type Plant } from './power-loss.ts';
+import { Breach } from './breach.ts';
+import { liveThrough } from './power-loss.ts';
 
 const seeds = Number(process.env.TRICORD_TEST_SEEDS ?? 200);
 
@@ -16,19 +17,17 @@ describe('power loss', () => {
     }
   });
 
-  for (const plant of ['lying-sync', 'ack-before-sync', 'no-dedup'] satisfies Plant[]) {
-    it(`finds the planted bug ${plant}`, async () => {
-      assert.ok(await isFound(plant), 'no life noticed it');
-    });
-  }
+  it('finds out a disk that lies about syncs', async () => {
+    assert.ok(await isFoundOut(), 'no life noticed it');
+  });
 });
 
-async function isFound(plant: Plant): Promise<boolean> {
+async function isFoundOut(): Promise<boolean> {
   for (let seed = 1; seed <= 100; seed++) {
     try {
-      await liveThrough(seed, plant);
+      await liveThrough(seed, true);
     } catch (error) {
-      if (error instanceof assert.AssertionError) return true;
+      if (error instanceof Breach) return true;
       throw error;
     }
   }

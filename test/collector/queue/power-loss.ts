@@ -1,12 +1,9 @@
 // Seeded lives of a queue on a disk that loses power: offers, reads, crashes, restarts; and what must hold after them.
-import assert from 'node:assert/strict';
 import { OfferError, type Origin, type QueuedBatch } from '../../../collector/component.ts';
-import type { Queue, QueueOptions, Reader } from '../../../collector/queue/queue.ts';
+import type { Queue, Reader } from '../../../collector/queue/queue.ts';
 import { openQueue } from '../../../collector/queue/wal.ts';
+import { promise, shortened } from './breach.ts';
 import { MemoryDisk, type Operation, type Random, seededRandom } from './memory-disk.ts';
-
-/** A bug put in on purpose, to see that it is found. */
-export type Plant = 'lying-sync' | 'ack-before-sync' | 'no-dedup' | undefined;
 
 const directory = '/queue';
 const readers = ['a', 'b'];
@@ -28,14 +25,17 @@ interface Item {
   acknowledged: boolean;
 }
 
-/** Runs one life. @throws AssertionError when something acknowledged is lost, or anything is shown twice. */
-export async function liveThrough(seed: number, plant?: Plant): Promise<void> {
-  await new Life(seed, plant).run();
+/**
+ * Runs one life, on a disk that may lie about syncs; gives how many items it was told are durable.
+ * @throws Breach when something acknowledged is lost, or anything is shown twice
+ */
+export async function liveThrough(seed: number, lies = false): Promise<number> {
+  return await new Life(seed, lies).run();
 }
 
 class Life {
   readonly #random: Random;
-  readonly #plant: Plant;
+  readonly #lies: boolean;
   readonly #items = new Map<string, Item>();
   /** By instance, in order of their sequences from 1. */
   readonly #streams: Item[][] = [[], [], []];
@@ -44,14 +44,14 @@ class Life {
   #disk = new MemoryDisk();
   #failure: unknown;
 
-  constructor(seed: number, plant: Plant) {
+  constructor(seed: number, lies: boolean) {
     this.#random = seededRandom(seed);
-    this.#plant = plant;
+    this.#lies = lies;
   }
 
-  async run(): Promise<void> {
+  async run(): Promise<number> {
     for (let round = 0; round < rounds; round++) {
-      this.#disk.lies = this.#plant === 'lying-sync';
+      this.#disk.lies = this.#lies;
       this.#crashAfter(this.#below(round === 0 ? 120 : 60));
       await Promise.race([this.#live().catch(error => this.#fail(error)), this.#disk.crashed]);
       if (this.#failure !== undefined) throw this.#failure;
@@ -61,6 +61,7 @@ class Life {
     await this.#resend(queue);
     for (const name of readers) await this.#check(queue, name);
     await queue.close();
+    return this.#items.values().reduce((count, item) => count + Number(item.acknowledged), 0);
   }
 
   /** Kept, because the crash may come before anybody waits for what has failed. */
@@ -80,9 +81,7 @@ class Life {
   }
 
   async #open(): Promise<Queue> {
-    const fsync: QueueOptions['fsync'] = this.#plant === 'ack-before-sync' ? 'never' : 'always';
-    const options = { directory, readers, segmentBytes: 4096, hotBytesMax: 2000, disk: this.#disk };
-    return await openQueue({ ...options, fsync });
+    return await openQueue({ directory, readers, segmentBytes: 4096, hotBytesMax: 2000, disk: this.#disk });
   }
 
   /** One process, from its start on; the crash comes at any point of it. */
@@ -120,12 +119,11 @@ class Life {
   }
 
   async #offer(queue: Queue, item: Item): Promise<void> {
-    const origin = this.#plant === 'no-dedup' ? undefined : item.origin;
     try {
-      await queue.offer({ signal: 2, payload: Buffer.from(item.text), items: 1, origin });
+      await queue.offer({ signal: 2, payload: Buffer.from(item.text), items: 1, origin: item.origin });
       item.acknowledged = true;
     } catch (error) {
-      assert.ok(error instanceof OfferError && error.retryable, String(error));
+      promise(error instanceof OfferError && error.retryable, 'stuck', String(error));
     }
   }
 
@@ -163,8 +161,8 @@ class Life {
   #see(seen: Set<string>, batch: QueuedBatch): void {
     const text = textOf(batch);
     if (text === '') return;
-    assert.ok(this.#items.has(text), `something that nobody has offered: ${text.slice(0, 20)}`);
-    assert.ok(!seen.has(text), `shown twice: ${text.slice(0, 20)}`);
+    promise(this.#items.has(text), 'invented', shortened(text));
+    promise(!seen.has(text), 'twice', shortened(text));
     seen.add(text);
   }
 
@@ -173,14 +171,14 @@ class Life {
     await queue.offer({ signal: 3, payload: Buffer.from('end'), items: 0 });
     for (let ended = false; !ended; ) {
       const batches = await queue.reader(name).read(1 << 20, AbortSignal.timeout(10_000));
-      assert.ok(batches.length > 0, 'the end did not come');
+      promise(batches.length > 0, 'stuck', 'the end did not come');
       const data = batches.filter(batch => batch.signal !== 3);
       ended = textOf(batches.at(-1)!) === 'end' && batches.length > 0 && data.length < batches.length;
       for (const batch of data) this.#see(seen, batch);
     }
     const settled = this.#settled.get(name)!;
     for (const { text, acknowledged } of this.#items.values()) {
-      if (acknowledged && !settled.has(text)) assert.ok(seen.has(text), `lost: ${text.slice(0, 20)}`);
+      if (acknowledged && !settled.has(text)) promise(seen.has(text), 'lost', shortened(text));
     }
   }
 
