@@ -22,7 +22,7 @@ export interface Sample {
   readonly records: readonly SampleRecord[];
 }
 
-export interface SampleRecord {
+interface SampleRecord {
   readonly text: string;
   readonly segment: string;
   readonly start: number;

@@ -1,0 +1,6 @@
+// Every scenario by name. A new one is a file and a line here.
+import type { FaultScenario } from './scenario.ts';
+
+export const scenarios: Readonly<Record<string, () => Promise<{ readonly scenario: FaultScenario }>>> = {
+  storage: () => import('./storage.ts'),
+};

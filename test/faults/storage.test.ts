@@ -1,0 +1,54 @@
+// The storage scenario on a small budget: every promise is kept, and no planted bug is missed.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { runTool, summaryOf } from './fault-tool.ts';
+
+const budget = ['--budget', '0.1'];
+
+/** Where each bug is found first, and what it breaks there. */
+const found: Readonly<Record<string, readonly [part: string, promise: string]>> = {
+  'ack-before-fsync': ['power-loss', 'acknowledged items lost with the power'],
+  'no-crc': ['flip', 'damage that nothing reported'],
+  'no-dedup': ['crash', 'items shown twice after a crash'],
+  'trust-failed-fsync': ['io-error', 'false acknowledgements by a failing disk'],
+};
+
+describe('faults of the storage', () => {
+  it('break no promise', async t => {
+    const run = await runTool(['storage', ...budget]);
+    const { kept, figures, skipped } = summaryOf(run);
+    assert.equal(run.code, 0, run.errors);
+    assert.equal(kept, true);
+    for (const [part, reason] of Object.entries(skipped)) t.diagnostic(`${part} skipped: ${reason}`);
+    for (const [part, least] of Object.entries({
+      cut: 500,
+      kill: 2,
+      crash: 200,
+      flip: 24,
+      'io-error': 150,
+    })) {
+      if (part in skipped) continue;
+      assert.ok(figures[part]!.faults! >= least, `${part}: ${figures[part]!.faults} of ${least} faults`);
+    }
+    assert.ok(figures['power-loss']!.points! >= 100);
+  });
+
+  for (const [bug, [part, promise]] of Object.entries(found)) {
+    it(`break a promise with the planted bug ${bug}, and the tool says how to see it again`, async () => {
+      const run = await runTool(['storage', ...budget, '--part', part, '--plant', bug]);
+      assert.equal(run.code, 1, run.errors);
+      assert.ok(summaryOf(run).broken.includes(promise), run.output);
+      const again = /again: npm run --silent faults -- (.*)/.exec(run.errors)![1]!;
+      const repeated = await runTool(again.split(' '));
+      assert.equal(repeated.code, 1, again);
+      assert.equal(summaryOf(repeated).figures[part]!.points, 1);
+    });
+  }
+
+  it('that need strace are skipped without it, and the tool says how to get it', async () => {
+    const run = await runTool(['storage', ...budget, '--part', 'kill'], { PATH: '' });
+    assert.equal(run.code, 0, run.errors);
+    assert.deepEqual(summaryOf(run).skipped, { kill: 'strace is not installed; apt-get install strace' });
+    assert.match(run.output, /^kill skipped: /m);
+  });
+});

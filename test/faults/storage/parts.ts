@@ -1,0 +1,11 @@
+// Every part of the storage scenario by name. A worker loads its part only after a bug was planted.
+import type { Part } from './part.ts';
+
+export const parts: Readonly<Record<string, () => Promise<{ readonly part: Part }>>> = {
+  cut: () => import('./cut.ts'),
+  kill: () => import('./kill.ts'),
+  crash: () => import('./crash.ts'),
+  flip: () => import('./flip.ts'),
+  'io-error': () => import('./io-error.ts'),
+  'power-loss': () => import('./power-loss.ts'),
+};
