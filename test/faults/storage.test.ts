@@ -25,7 +25,8 @@ describe('faults of the storage', () => {
       kill: 2,
       crash: 200,
       flip: 24,
-      'io-error': 150,
+      'io-error': 300,
+      'call-error': 8,
     })) {
       if (part in skipped) continue;
       assert.ok(figures[part]!.faults! >= least, `${part}: ${figures[part]!.faults} of ${least} faults`);

@@ -57,6 +57,7 @@ const broken =
 
 const none = { atMost: 0 };
 const crashes = ['cut', 'kill', 'crash'];
+const errors = ['io-error', 'call-error'];
 
 /** Every kind of breach in every part breaks one of them. */
 const rows: readonly Row[] = [
@@ -71,9 +72,9 @@ const rows: readonly Row[] = [
   },
   { name: 'undamaged records lost to a flipped bit', of: ['flip'], value: broken('lost'), target: none },
   { name: 'damage that nothing reported', of: ['cut', 'flip'], value: broken('silent'), target: none },
-  { name: 'false acknowledgements by a failing disk', of: ['io-error'], value: broken('lost'), target: none },
-  { name: 'errors that nobody caught', of: ['io-error'], value: broken('crashed'), target: none },
-  { name: 'mended disks that were not used again', of: ['io-error'], value: broken('stuck'), target: none },
+  { name: 'false acknowledgements by a failing disk', of: errors, value: broken('lost'), target: none },
+  { name: 'errors that nobody caught', of: errors, value: broken('crashed'), target: none },
+  { name: 'mended disks that were not used again', of: errors, value: broken('stuck'), target: none },
   {
     name: 'lives with power losses',
     of: ['power-loss'],
@@ -103,7 +104,7 @@ const rows: readonly Row[] = [
   },
   {
     name: 'items shown twice after damage or errors',
-    of: ['flip', 'io-error'],
+    of: ['flip', ...errors],
     value: broken('twice'),
     target: none,
   },

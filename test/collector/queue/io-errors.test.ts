@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { OfferError } from '../../../collector/component.ts';
 import type { QueueEvent } from '../../../collector/queue/queue.ts';
-import { liveWithFault } from './fault-life.ts';
-import { type Fault, MemoryDisk } from './memory-disk.ts';
+import { faultWays, liveWithFault } from './fault-life.ts';
+import { MemoryDisk } from './memory-disk.ts';
 import {
   batchOf,
   closeQueues,
@@ -22,14 +22,14 @@ import {
 } from './scratch.ts';
 
 describe('disk errors', () => {
-  for (const fault of ['EIO', 'ENOSPC', 'EMFILE', 'short'] satisfies Fault[]) {
-    for (const forEver of [false, true]) {
-      it(`${fault} at every operation, ${forEver ? 'until it is mended' : 'once'}`, async () => {
-        let from = 0;
-        while ((await liveWithFault(from, fault, forEver)).hit) from++;
-        assert.ok(from > 20, `only ${from} operations`);
-      });
-    }
+  for (const way of faultWays) {
+    const { fault, forEver, settles } = way;
+    const times = forEver ? 'until it is mended' : 'once';
+    it(`${fault} at every operation, ${times}, with readers that ${settles ? 'settle' : 'wait'}`, async () => {
+      let from = 0;
+      while ((await liveWithFault(from, way)).hit) from++;
+      assert.ok(from > 20, `only ${from} operations`);
+    });
   }
 
   it('a failed fsync is never tried again: the segment is given up, and the group appended to a new one', async t => {

@@ -7,5 +7,6 @@ export const parts: Readonly<Record<string, () => Promise<{ readonly part: Part 
   crash: () => import('./crash.ts'),
   flip: () => import('./flip.ts'),
   'io-error': () => import('./io-error.ts'),
+  'call-error': () => import('./call-error.ts'),
   'power-loss': () => import('./power-loss.ts'),
 };

@@ -1,4 +1,4 @@
-// Runs a Node.js process under strace: to count its calls that change the disk, or to kill it at one of them.
+// Runs a Node.js process under strace: to count its calls that change the disk, and to let one of them end otherwise.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
@@ -33,17 +33,27 @@ export async function callsOf(args: readonly string[], logFile: string): Promise
   return found;
 }
 
-/** Whether the process was killed at the call; it may have ended before. */
-export async function isKilledAtCall(
+/** What happens instead of a call, or of each of its name from there on. */
+export interface Effect {
+  /** As strace calls it. */
+  readonly injection: string;
+  readonly forEver: boolean;
+}
+
+export const killed: Effect = { injection: 'signal=SIGKILL', forEver: false };
+
+/** Whether the process was killed; else it has ended well, perhaps without coming to that call. @throws Error when it has not */
+export async function runUnder(
   { name, nth }: Call,
+  { injection, forEver }: Effect,
   args: readonly string[],
   hear: (line: string) => void,
 ): Promise<boolean> {
-  const inject = `inject=${name}:signal=SIGKILL:when=${nth}`;
+  const inject = `inject=${name}:${injection}:when=${nth}${forEver ? '+' : ''}`;
   const { code, signal, errors } = await run(['-o', '/dev/null', '-e', inject], args, hear);
   if (signal === 'SIGKILL') return true;
   if (code === 0) return false;
-  throw new Error(`the process has ended with ${signal ?? code}: ${errors}`);
+  throw new Error(`the process has ended with ${signal ?? code} under ${inject}: ${errors}`);
 }
 
 interface Ended {

@@ -80,6 +80,10 @@ export class Witness {
     this.#settling = new Set(settling);
   }
 
+  get acknowledged(): readonly string[] {
+    return [...this.#acknowledged];
+  }
+
   readonly hear: Tell = (event, text) => {
     (event === 'settling' ? this.#settling : this.#acknowledged).add(text);
   };

@@ -1,4 +1,4 @@
-// The process that is killed at a system call: works on a queue, and says on stdout what was acknowledged.
+// The process under strace: works on a queue, and says on stdout what was acknowledged.
 import { writeSync } from 'node:fs';
 import { plant } from '../plant.ts';
 import { plants } from './plants.ts';
