@@ -116,6 +116,8 @@ export class Collector {
       readers: config.exporters.map(({ id }) => id),
       bytesMax: settings.max_size,
       segmentBytes: settings.segment_size,
+      ageMaxMs: settings.max_age === 0 ? undefined : Math.ceil(settings.max_age),
+      whenFull: settings.when_full === 'refuse' ? 'refuse' : 'drop-oldest',
       fsync: settings.fsync,
       fsyncIntervalMs: settings.fsync_interval,
       onEvent,

@@ -51,6 +51,13 @@ export function observeQueue(telemetry: SelfTelemetry, queue: Queue): void {
   };
   for (const series of queueGauges) observe(series, 'gauge');
   for (const series of queueCounters) observe(series, 'counter');
+  const dropped = (): Sample[] =>
+    Object.entries(queue.stats().dropped).map(([reason, count]) => ({
+      labels: { reason },
+      value: Number(count),
+    }));
+  const help = 'Batches deleted at a cap before they were exported.';
+  telemetry.observe('tricord_queue_dropped_batches_total', help, dropped, 'counter');
   const free = (): Sample[] => [{ labels: {}, value: queue.bytesFree() }];
   telemetry.observe('tricord_queue_free_bytes', 'Bytes that may still be offered.', free);
 }

@@ -27,6 +27,9 @@ const queue = section({
   segment_size: bytes
     .refine(size => size >= segmentMin && size <= segmentMax, `it takes ${segmentMin} to ${segmentMax} bytes`)
     .optional(),
+  /** 0: none. */
+  max_age: duration.default(0),
+  when_full: z.enum(['refuse', 'drop_oldest']).default('refuse'),
   fsync: z.enum(['always', 'interval', 'never']).default('always'),
   fsync_interval: duration.refine(time => time >= 1, 'the least is 1ms').optional(),
 }).refine(

@@ -1,5 +1,6 @@
 // What the queue takes: which batches, and how many bytes, on disk and, not durable yet, in memory.
 import { type Batch, OfferError } from '../component.ts';
+import type { FullPolicy } from './queue.ts';
 
 /*
  *   | on disk                    | waiting | free                 | bytesMax
@@ -7,6 +8,7 @@ import { type Batch, OfferError } from '../component.ts';
  *
  * Invariant: on disk + waiting ≤ bytesMax, segment heads apart; a single record may exceed `waitingBytesMax` when nothing
  * else waits. Once an offer was refused, all are, until there is more room: a small batch never overtakes a large one.
+ * Where the oldest are dropped, they make room for what waits: waiting ≤ bytesMax / 2 then.
  */
 
 const retryAfterMs = 1000;
@@ -18,9 +20,12 @@ export interface AdmissionLimits {
   readonly directory: string;
   readonly bytesMax: number;
   readonly waitingBytesMax: number;
+  readonly whenFull: FullPolicy;
 }
 
 export class Admission {
+  /** What is on disk has waited for too long: nothing is taken until it has gone. */
+  overdue = false;
   readonly #limits: AdmissionLimits;
   #diskBytes = 0;
   #waitingBytes = 0;
@@ -42,7 +47,10 @@ export class Admission {
     if (bytes > bytesMax / 2) {
       throw new OfferError(`a record of ${bytes} bytes is more than half of the queue (${bytesMax})`, false);
     }
-    const full = this.#diskBytes + this.#waitingBytes + bytes > bytesMax;
+    if (this.overdue) {
+      throw new OfferError(`the queue in ${directory} holds what is too old`, true, retryAfterMs);
+    }
+    const full = bytes > this.#room();
     const cost = this.#waitingCost + costOf(bytes);
     if (full || (this.#waitingCost > 0 && cost > waitingBytesMax)) this.#full = true;
     if (this.#full) throw new OfferError(`the queue in ${directory} is full`, true, retryAfterMs);
@@ -64,10 +72,15 @@ export class Admission {
   }
 
   free(): number {
-    if (this.#full) return 0;
-    const { bytesMax, waitingBytesMax } = this.#limits;
-    const onDisk = bytesMax - this.#diskBytes - this.#waitingBytes;
-    return Math.max(0, Math.min(onDisk, waitingBytesMax - this.#waitingCost));
+    if (this.#full || this.overdue) return 0;
+    return Math.max(0, Math.min(this.#room(), this.#limits.waitingBytesMax - this.#waitingCost));
+  }
+
+  /** Bytes that the disk still takes beside what waits, or that waiting records may take from the oldest. */
+  #room(): number {
+    const { bytesMax, whenFull } = this.#limits;
+    const most = whenFull === 'drop-oldest' ? bytesMax / 2 : bytesMax - this.#diskBytes;
+    return Math.floor(most - this.#waitingBytes);
   }
 }
 

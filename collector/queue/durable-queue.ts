@@ -7,8 +7,8 @@ import type { Disk } from './disk.ts';
 import { type Entry, entryOf, recordBytes } from './group.ts';
 import type { DirectoryLock } from './lock.ts';
 import { SegmentLog } from './log.ts';
-import { origin, segmentOf } from './position.ts';
-import type { Queue, QueueOptions, QueueStats, Reader } from './queue.ts';
+import { origin, positionOf, segmentOf } from './position.ts';
+import type { DropReason, Queue, QueueOptions, QueueStats, Reader } from './queue.ts';
 import { type ReaderHost, WalReader } from './reader.ts';
 import type { Recovered } from './recovery.ts';
 import { Tail } from './tail.ts';
@@ -18,14 +18,25 @@ import { Tail } from './tail.ts';
  *             └ at most waitingBytesMax ┘          └ at most hotBytesMax ┘
  *
  * Invariants: one job at a time touches the log (#work). A batch is visible to readers only when its offer may resolve.
- * A segment goes only when every reader's saved cursor is past it and a successor holds the horizon.
+ * A segment goes only when every reader's saved cursor is past it and a successor holds the horizon, or, where that is the
+ * policy, when it is the oldest and a cap is met.
  */
 
 const retryAfterMs = 1000;
+/** How often ages are looked at, at the least. */
+const ageChecksMs = 60_000;
 
 export type Settings = QueueOptions & {
-  readonly [K in 'segmentBytes' | 'bytesMax' | 'waitingBytesMax' | 'hotBytesMax' | 'fsyncIntervalMs']: number;
-} & Required<{ readonly [K in 'fsync' | 'onEvent']: NonNullable<QueueOptions[K]> }> & { readonly disk: Disk };
+  readonly [K in
+    | 'segmentBytes'
+    | 'bytesMax'
+    | 'ageMaxMs'
+    | 'waitingBytesMax'
+    | 'hotBytesMax'
+    | 'fsyncIntervalMs']: number;
+} & Required<{ readonly [K in 'fsync' | 'whenFull' | 'onEvent']: NonNullable<QueueOptions[K]> }> & {
+    readonly disk: Disk;
+  };
 
 /** A reader's cursor as it was found. */
 export interface Cursor {
@@ -61,11 +72,14 @@ export class DurableQueue implements Queue, ReaderHost {
   #reclaimDue = true;
   #flushDue = false;
   #flushTimer: NodeJS.Timeout | undefined;
+  #ageDue = true;
+  #ageTimer: NodeJS.Timeout | undefined;
   #skipPosition: Position = origin;
   #failing = false;
   #appended = 0n;
   #duplicates = 0n;
   #refused = 0n;
+  readonly #dropped: Record<DropReason, bigint> = { size: 0n, age: 0n };
   #damaged: number;
   #diskErrors = 0n;
 
@@ -92,6 +106,7 @@ export class DurableQueue implements Queue, ReaderHost {
     }
     this.#damaged = recovered.damaged + cursors.filter(cursor => cursor.damaged).length;
     this.#admission.measure(this.log.bytes());
+    this.#watchAge();
     this.#wake();
   }
 
@@ -130,6 +145,7 @@ export class DurableQueue implements Queue, ReaderHost {
       recovered: BigInt(this.#recovered.records),
       damaged: BigInt(this.#damaged),
       tornBytes: BigInt(this.#recovered.tornBytes),
+      dropped: { ...this.#dropped },
       refused: this.#refused,
       diskErrors: this.#diskErrors + diskErrors,
       retired,
@@ -209,11 +225,13 @@ export class DurableQueue implements Queue, ReaderHost {
   /** The only one who touches the log. */
   async #work(): Promise<void> {
     await Promise.resolve(); // All offers of one turn go into one group.
-    while (this.#waiting.length > 0 || this.#reclaimDue || this.#flushDue) {
+    while (this.#waiting.length > 0 || this.#reclaimDue || this.#flushDue || this.#ageDue) {
       if (this.#waiting.length > 0) await this.#commit();
       if (this.#flushDue) await this.#flush();
       if (this.#reclaimDue) await this.#reclaim();
+      if (this.#ageDue) await this.#dropOverdue();
       this.#admission.measure(this.log.bytes());
+      this.#admission.overdue = this.#isOverdue();
     }
     this.#working = undefined;
   }
@@ -223,6 +241,7 @@ export class DurableQueue implements Queue, ReaderHost {
     this.#waiting = [];
     try {
       await this.log.skipTo(this.#skipPosition);
+      await this.#makeRoom(group.reduce((sum, { entry }) => sum + entry.bytes, 0));
       while (group.length > 0) {
         const batches = await this.log.append(group.map(waiting => waiting.entry));
         this.#accept(group.slice(0, batches.length), batches);
@@ -302,6 +321,52 @@ export class DurableQueue implements Queue, ReaderHost {
     for (const reader of this.#readers.values()) reader.release();
   }
 
+  #watchAge(): void {
+    const { ageMaxMs } = this.#settings;
+    if (ageMaxMs === Number.POSITIVE_INFINITY) return;
+    const everyMs = Math.max(1, Math.min(ageChecksMs, ageMaxMs / 10));
+    this.#ageTimer = setInterval(() => {
+      this.#ageDue = true;
+      this.#wake();
+    }, everyMs).unref();
+  }
+
+  /** Whether all batches of the oldest segment, some of them unsettled, have waited for too long. */
+  #isOverdue(): boolean {
+    const [oldest] = this.log.segments;
+    if (oldest === undefined || oldest.last <= this.#leastOf(reader => reader.cursor)) return false;
+    return performance.now() - oldest.lastAt > this.#settings.ageMaxMs;
+  }
+
+  /** Where the oldest are dropped: until the disk has room for so many bytes. */
+  async #makeRoom(bytes: number): Promise<void> {
+    const { whenFull, bytesMax } = this.#settings;
+    if (whenFull === 'refuse') return;
+    while (this.log.segments.length > 1 && this.log.bytes() + bytes > bytesMax) await this.#drop('size');
+  }
+
+  async #dropOverdue(): Promise<void> {
+    this.#ageDue = false;
+    if (this.#settings.whenFull === 'refuse') return;
+    try {
+      while (this.#isOverdue()) await this.#drop('age');
+    } catch (error) {
+      this.diskError('what is too old cannot be deleted', error);
+    }
+  }
+
+  async #drop(reason: DropReason): Promise<void> {
+    const oldest = this.log.segments[0]!;
+    const settled = this.#leastOf(reader => reader.cursor);
+    const count = await this.log.countBehind(oldest, settled).catch(() => oldest.records);
+    await this.log.dropOldest();
+    this.#dropped[reason] += BigInt(count);
+    this.tail.forget(positionOf(oldest.number + 1, 0));
+    for (const reader of this.#readers.values()) reader.release();
+    if (count > 0)
+      this.warn(`${oldest.path} dropped with ${count} batches that were not exported: ${reason}`);
+  }
+
   #leastOf(place: (reader: WalReader) => Position): Position {
     let least = this.log.end;
     for (const reader of this.#readers.values()) {
@@ -321,6 +386,7 @@ export class DurableQueue implements Queue, ReaderHost {
     this.closed = true;
     this.#notify();
     clearTimeout(this.#flushTimer);
+    clearInterval(this.#ageTimer);
     for (const reader of this.#readers.values()) await reader.close();
     while (this.#working !== undefined) await this.#working;
     await this.log.close().catch(error => this.diskError('the last fsync failed', error));

@@ -3,9 +3,11 @@ import type { Position, QueuedBatch } from '../component.ts';
 import type { Horizon } from './dedup.ts';
 import type { Disk } from './disk.ts';
 import { type Entry, horizonRecords, layOut } from './group.ts';
-import { positionOf, segmentOf } from './position.ts';
+import { offsetOf, positionOf, segmentOf } from './position.ts';
 import type { FsyncMode } from './queue.ts';
+import { RecordKind } from './record.ts';
 import type { Warn } from './recovery.ts';
+import { SegmentScanner } from './scan.ts';
 import { newMarker, type Segment, SegmentWriter } from './segment.ts';
 
 export interface LogOptions {
@@ -89,6 +91,39 @@ export class SegmentLog {
     await this.#seal();
     await this.#open();
     await this.#deleteUpTo(settled);
+  }
+
+  /** Deletes the oldest segment, settled or not; an only one gets its successor first, which holds the horizon. */
+  async dropOldest(): Promise<void> {
+    const [oldest] = this.segments;
+    if (oldest === undefined) return;
+    if (this.segments.length === 1) {
+      await this.#seal();
+      await this.#open();
+    }
+    await this.#delete(oldest);
+  }
+
+  /** Batches of the segment behind the position. */
+  async countBehind(segment: Segment, position: Position): Promise<number> {
+    if (segmentOf(position) < segment.number) return segment.records;
+    if (segment.last <= position) return 0;
+    const file = await this.#options.disk.open(segment.path, 'read');
+    try {
+      const scanner = new SegmentScanner(file, segment, offsetOf(position));
+      let count = 0;
+      for (
+        let record = await scanner.next(segment.length);
+        record;
+        record = await scanner.next(segment.length)
+      ) {
+        const isBatch = record.header.kind === RecordKind.batch;
+        if (isBatch && positionOf(segment.number, record.offset) > position) count++;
+      }
+      return count;
+    } finally {
+      await file.close();
+    }
   }
 
   /** Positions from here on are greater than the given one. */
@@ -210,6 +245,7 @@ export class SegmentLog {
     segment.length = writer.length;
     segment.records += batches.length;
     segment.last = batches.at(-1)!.position;
+    segment.lastAt = performance.now();
   }
 
   async #seal(): Promise<void> {

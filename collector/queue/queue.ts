@@ -9,8 +9,19 @@ export interface QueueOptions {
   readonly readers: readonly string[];
   /** Bytes of one segment file; at most a quarter of `bytesMax`. Default 64 MiB, or that quarter. */
   readonly segmentBytes?: number | undefined;
-  /** Bytes of all segments together; beyond it offers are refused. Default 4 GiB. */
+  /** Bytes of all segments together; `whenFull` says what happens beyond. Default 4 GiB. */
   readonly bytesMax?: number | undefined;
+  /**
+   * How long batches may wait for their readers, in milliseconds of which the process was up, and of wall time before;
+   * `whenFull` says what happens then. It is held by whole segments: when the newest batch of one is older. Default: for ever.
+   */
+  readonly ageMaxMs?: number | undefined;
+  /**
+   * What happens at `bytesMax` and `ageMaxMs`. `refuse` (default): offers are refused until readers have made room, and
+   * nothing that was acknowledged is lost. `drop-oldest`: the oldest segment is deleted, and what some reader had not settled
+   * of it is counted as dropped.
+   */
+  readonly whenFull?: FullPolicy | undefined;
   /** Bytes offered and not yet durable, which are held in memory; beyond it offers are refused. Default 64 MiB. */
   readonly waitingBytesMax?: number | undefined;
   /** Bytes of the newest records kept in memory for readers that keep up. Default 32 MiB. */
@@ -28,6 +39,11 @@ export interface QueueOptions {
   /** The file system; another one injects faults. */
   readonly disk?: Disk | undefined;
 }
+
+export type FullPolicy = 'refuse' | 'drop-oldest';
+
+/** The cap that a dropped batch had met. */
+export type DropReason = 'size' | 'age';
 
 export type FsyncMode = 'always' | 'interval' | 'never';
 
@@ -90,6 +106,8 @@ export interface QueueStats {
   readonly damaged: bigint;
   /** Bytes that a crash left behind the last whole record: never acknowledged. */
   readonly tornBytes: bigint;
+  /** Batches that were deleted before every reader had settled them; some may have been on their way. */
+  readonly dropped: Readonly<Record<DropReason, bigint>>;
   /** Offers refused, for whichever reason. */
   readonly refused: bigint;
   /** Failed operations of the disk. */

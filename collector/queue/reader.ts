@@ -79,6 +79,11 @@ export class WalReader implements Reader {
     return this.#saved;
   }
 
+  /** All at or before it is settled. */
+  get cursor(): Position {
+    return this.#cursor;
+  }
+
   /** Nothing before it will be read, unless by a seek. */
   get frontier(): Position {
     return this.#frontier;

@@ -146,6 +146,7 @@ class Recovery {
       else if (header.origin !== undefined) this.#horizon.settle(header.origin);
       segment.records++;
       segment.last = positionOf(segment.number, offset);
+      segment.lastAt = performance.now() - Math.max(0, Date.now() - header.receivedAt);
     }
     this.#records += segment.records;
     const { count, tailBytes } = scanner.damage(limit);

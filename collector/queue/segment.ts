@@ -52,6 +52,8 @@ export interface Segment {
   damages: number;
   /** The newest of them; `origin` when there is none. */
   last: Position;
+  /** When it was appended, on the clock of `performance.now()`, which no step of the wall clock moves. */
+  lastAt: number;
   /** Nothing will be appended any more. */
   sealed: boolean;
 }
@@ -72,7 +74,17 @@ export function parseSegmentName(name: string, directory: string): Segment | und
   const marker = Number.parseInt(match[2]!, 16);
   if (number === 0 || marker === 0) return undefined;
   const path = join(directory, name);
-  return { number, marker, path, length: 0, records: 0, damages: 0, last: origin, sealed: true };
+  return {
+    number,
+    marker,
+    path,
+    length: 0,
+    records: 0,
+    damages: 0,
+    last: origin,
+    lastAt: performance.now(),
+    sealed: true,
+  };
 }
 
 function hex(value: number): string {

@@ -14,6 +14,8 @@ const defaults = {
   bytesMax: queueBounds.bytes_default,
   waitingBytesMax: 64 * MIB,
   hotBytesMax: 32 * MIB,
+  ageMaxMs: Number.POSITIVE_INFINITY,
+  whenFull: 'refuse',
   fsync: 'always',
   fsyncIntervalMs: 200,
   disk: nodeDisk,
@@ -56,6 +58,8 @@ function settingsOf(options: QueueOptions): Settings {
   const { segment_bytes_min, segment_bytes_max, segments_min } = queueBounds;
   checkBounds('segmentBytes', segmentBytes, segment_bytes_min, segment_bytes_max);
   checkBounds('bytesMax', bytesMax, segments_min * segmentBytes, Number.MAX_SAFE_INTEGER);
+  if (settings.ageMaxMs !== defaults.ageMaxMs)
+    checkBounds('ageMaxMs', settings.ageMaxMs, 1, Number.MAX_SAFE_INTEGER);
   checkBounds('waitingBytesMax', waitingBytesMax, 1, Number.MAX_SAFE_INTEGER);
   checkBounds('hotBytesMax', hotBytesMax, 0, Number.MAX_SAFE_INTEGER);
   checkBounds('fsyncIntervalMs', fsyncIntervalMs, 1, 2 ** 31 - 1);

@@ -120,6 +120,15 @@ describe('the size of the queue', () => {
     const config = await load([`${good}  queue: { max_size: 16KiB, segment_size: 4KiB }\n`]);
     assert.deepEqual([config.service.queue.max_size, config.service.queue.segment_size], [16_384, 4096]);
   });
+
+  it('refuses at its caps unless it is to drop the oldest, and has no cap on age unless it is given', async () => {
+    const policyOf = async (queue: string): Promise<unknown[]> => {
+      const { when_full, max_age } = (await load([`${good}  queue: ${queue}\n`])).service.queue;
+      return [when_full, max_age];
+    };
+    assert.deepEqual(await policyOf('{}'), ['refuse', 0]);
+    assert.deepEqual(await policyOf('{ max_age: 2h, when_full: drop_oldest }'), ['drop_oldest', 7_200_000]);
+  });
 });
 
 describe('a configuration mistake', () => {

@@ -83,6 +83,19 @@ service:
 });
 
 describe('a full queue', () => {
+  it('drops the oldest instead when told to, and counts it by reason', async () => {
+    const collector = await startCollector(
+      captureAll.concat('  shutdown_timeout: 10ms\n  queue: { max_age: 20ms, when_full: drop_oldest }\n'),
+    );
+    collector.capture.fails = () => new OfferError('away', true);
+    await post(collector, 'otlp', '/v1/traces', traceRequest(['too old']));
+    const dropped = (reason: string) =>
+      collector.metric(`tricord_queue_dropped_batches_total{reason="${reason}"}`);
+    while ((await dropped('age')) < 1);
+    assert.deepEqual([await dropped('age'), await dropped('size')], [1, 0]);
+    await collector.stop();
+  });
+
   it('refuses retryably, says so, and takes again when an exporter has made room', async () => {
     const collector = await startCollector(
       captureAll.concat('  shutdown_timeout: 10ms\n  queue: { max_size: 64KiB, segment_size: 16KiB }\n'),
