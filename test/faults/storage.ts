@@ -46,7 +46,7 @@ interface Row {
   readonly of: readonly string[];
   readonly value: Value;
   readonly target: PromiseOutcome['target'];
-  /** Only what the whole budget must reach. */
+  /** How much there is to find: no promise of a smaller budget, or of some parts alone. */
   readonly whole?: true;
 }
 
@@ -111,8 +111,12 @@ const rows: readonly Row[] = [
 ];
 
 function promisesOf({ budget, part }: Command, outcomes: ReadonlyMap<string, PartOutcome>): PromiseOutcome[] {
-  const isWhole = budget === 100 && part === undefined;
-  const judged = rows.filter(({ of, whole }) => (isWhole || !whole) && of.some(name => outcomes.has(name)));
+  const asked = part === undefined ? Object.keys(parts) : [part];
+  const isWhole = (of: readonly string[]): boolean =>
+    budget === 100 && of.every(name => asked.includes(name));
+  const judged = rows.filter(
+    ({ of, whole }) => (!whole || isWhole(of)) && of.some(name => outcomes.has(name)),
+  );
   return judged.map(({ name, of, value, target }) => {
     const values = of
       .map(name => outcomes.get(name))
