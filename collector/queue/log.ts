@@ -33,7 +33,7 @@ export class SegmentLog {
   #dirty = false;
   /** The last write failed: perhaps there is no room for a whole segment. */
   #crowded = false;
-  #linkedCheckedAt = 0;
+  #linkedCheckedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: LogOptions, segments: Segment[], nextNumber: number) {
     this.#options = options;

@@ -1,4 +1,5 @@
 // Temporary directories and batches for the queue's tests.
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -59,7 +60,7 @@ export async function readExactly(reader: Reader, count: number, bytesMax = 1 <<
 
 /** All that is readable now: an offer that is recognised at the end marks where to stop. */
 export async function readAll(queue: Queue, name: string = readerName): Promise<QueuedBatch[]> {
-  const marker = `end-${Math.random()}`;
+  const marker = `end-${randomUUID()}`;
   await queue.offer(batchOf(marker));
   const reader = queue.reader(name);
   const batches: QueuedBatch[] = [];
