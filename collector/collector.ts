@@ -5,6 +5,8 @@ import type { Exporter } from './component.ts';
 import type { Config } from './config.ts';
 import { makeDirectory } from './directory.ts';
 import type { ComponentContext, Receiver } from './factory.ts';
+import { Ledger } from './ledger/ledger.ts';
+import { observeLedger } from './ledger/observe-ledger.ts';
 import { StartError } from './listen.ts';
 import type { Log } from './log.ts';
 import { Pipelines } from './pipeline.ts';
@@ -14,7 +16,7 @@ import { openQueue } from './queue/wal.ts';
 import { SelfTelemetry } from './self-telemetry.ts';
 import type { Store } from './store/store.ts';
 import { queryRoutes } from './web/query-routes.ts';
-import { type Health, selfRoutes } from './web/self-routes.ts';
+import { type Health, type LedgerPage, selfRoutes } from './web/self-routes.ts';
 import { WebServer } from './web/server.ts';
 import { StaticFiles } from './web/static-files.ts';
 
@@ -35,6 +37,7 @@ export interface CollectorOptions {
 export class Collector {
   readonly #options: CollectorOptions;
   readonly #telemetry = new SelfTelemetry();
+  readonly #ledger = new Ledger();
   readonly #dataDir: string;
   /** What is to be undone, in the order in which it was done. */
   readonly #undo: (() => Promise<void>)[] = [];
@@ -49,6 +52,7 @@ export class Collector {
     this.#options = options;
     this.#dataDir = resolve(options.config.service.data_dir);
     observeProcess(this.#telemetry, options.version);
+    observeLedger(this.#telemetry, this.#ledger);
   }
 
   /** `host:port` by `<receiver id>.<protocol>`, and of `web`. */
@@ -90,7 +94,13 @@ export class Collector {
     const { endpoint, allowed_hosts: allowedHosts } = config.service.web;
     const files = await StaticFiles.load(pageDir);
     const web = new WebServer({ endpoint, allowedHosts, files, log: log.child({ component: 'web' }) });
-    web.mount(selfRoutes(() => this.#health(), this.#telemetry));
+    web.mount(
+      selfRoutes(
+        () => this.#health(),
+        this.#telemetry,
+        () => this.#ledgerPage(),
+      ),
+    );
     await web.start();
     this.#undo.push(() => web.stop());
     this.#endpoints.web = web.address();
@@ -103,6 +113,19 @@ export class Collector {
       status: this.#status,
       components: { ...queue, ...this.#receivers, ...this.#pipelines?.states() },
     };
+  }
+
+  #ledgerPage(): LedgerPage {
+    const stats = this.#queue?.stats();
+    const found =
+      stats === undefined
+        ? null
+        : {
+            batches: Number(stats.recovered),
+            damaged: Number(stats.damaged),
+            tornBytes: Number(stats.tornBytes),
+          };
+    return { rows: this.#ledger.rows(), intake: this.#ledger.intake(), found };
   }
 
   async #openQueue(): Promise<Queue> {
@@ -132,7 +155,7 @@ export class Collector {
 
   async #startPipelines(queue: Queue): Promise<Pipelines> {
     const { config } = this.#options;
-    const pipelines = await Pipelines.create(config, queue, id => this.#contextOf(id));
+    const pipelines = await Pipelines.create(config, queue, this.#ledger, id => this.#contextOf(id));
     this.#pipelines = pipelines;
     this.#undo.push(() => pipelines.stop(config.service.shutdown_timeout));
     await pipelines.start();
@@ -145,8 +168,9 @@ export class Collector {
   }
 
   async #startReceivers(queue: Queue): Promise<void> {
+    const intake = this.#ledger.counting(queue);
     for (const { id, factory, settings } of this.#options.config.receivers) {
-      const receiver: Receiver = await factory.create(settings, this.#contextOf(id), queue);
+      const receiver: Receiver = await factory.create(settings, this.#contextOf(id), intake);
       this.#undo.push(() => receiver.stop());
       await receiver.start();
       this.#receivers[`receiver ${id}`] = 'ok';

@@ -20,9 +20,12 @@ export interface Origin {
   readonly sequence: bigint;
 }
 
+/** Whether an offered batch was taken now, or is a resent one that was there already. */
+export type Offered = 'new' | 'known';
+
 /** Takes batches. `offer` resolves when the batch is durable, or rejects with an {@link OfferError}. */
 export interface Consumer {
-  offer(batch: Batch): Promise<void>;
+  offer(batch: Batch): Promise<Offered>;
 }
 
 /** Why a batch was not taken. `retryable` decides between UNAVAILABLE/503 and INVALID_ARGUMENT/400 in every receiver. */
@@ -62,13 +65,46 @@ export interface Processor {
  * it rejects with a {@link OfferError}: retryable ones are tried again by the pipeline, others drop the batch, counted.
  */
 export interface Exporter extends Component {
-  export(batches: readonly QueuedBatch[]): Promise<void>;
+  export(batches: readonly QueuedBatch[], report?: ExportReport): Promise<void>;
   /** Present when `export` resolving does not yet mean "settled": the queue's cursor then follows this instead. */
   readonly settlement?: Settlement | undefined;
   /** Present when it has its own view of how often and when to try again. */
   readonly retry?: RetryPolicy | undefined;
   /** Payload bytes that one call of `export` is given at most, a single larger batch apart; 4 MiB unless it says. */
   readonly exportBytesMax?: number | undefined;
+}
+
+/** Why an item that was accepted is in the end not delivered. */
+export const dropReasons = [
+  /** A processor failed on its batch. */
+  'processor',
+  /** The destination refused its batch for good. */
+  'rejected',
+  /** Its batch was tried again for `max_elapsed_time`. */
+  'gave_up',
+  /** The destination took its request, and left it out. */
+  'partially_rejected',
+  /** The store cannot decode its batch, make rows of it, or write the rows. */
+  'undecodable',
+  'untranslatable',
+  'unstorable',
+  /** A data point of a series beyond the store's limit, or without a value. */
+  'series_limit',
+  'point_without_value',
+  /** It was durable and cannot be read any more. */
+  'damaged',
+  /** No pipeline takes its signal from its receiver. */
+  'unrouted',
+] as const;
+
+export type DropReason = (typeof dropReasons)[number];
+
+/** What an exporter tells of single batches of one call of `export`. */
+export interface ExportReport {
+  /** It is delivered for good even if the call fails, and is not given again. */
+  delivered(batch: QueuedBatch): void;
+  /** So many of its items are not kept and never will be; told before it is delivered. */
+  lost(batch: QueuedBatch, reason: DropReason, items: number): void;
 }
 
 /** When a retryable failure is tried again: waits grow by `multiplier`, each spread by ± `randomization`. Milliseconds. */

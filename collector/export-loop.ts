@@ -1,16 +1,17 @@
 // One exporter's loop: read the queue, process, export, try again or give up, move the cursor.
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Signal } from 'tricord/otlp';
 import {
+  type DropReason,
   type Exporter,
+  type ExportReport,
   OfferError,
   type Position,
-  type Processor,
   type QueuedBatch,
   type RetryPolicy,
 } from './component.ts';
 import type { ComponentContext } from './factory.ts';
 import type { Reader } from './queue/queue.ts';
+import type { Routes, Way } from './routes.ts';
 import type { Counter } from './self-telemetry.ts';
 import { itemNames } from './signals.ts';
 
@@ -28,13 +29,10 @@ const defaultRetry: RetryPolicy = {
 /** Failures that are no {@link OfferError} are bugs, or a disk's: tried again so often, then treated as lasting. */
 const UNEXPECTED_ATTEMPTS_MAX = 10;
 
-/** The chains of processors on the ways from a receiver and a signal; empty: none leads to this exporter. */
-export type ChainsOf = (source: string | undefined, signal: Signal) => readonly (readonly Processor[])[];
-
 export class ExportLoop {
   readonly #exporter: Exporter;
   readonly #reader: Reader;
-  readonly #chainsOf: ChainsOf;
+  readonly #routes: Routes;
   readonly #context: ComponentContext;
   readonly #retry: RetryPolicy;
   readonly #retries: Counter;
@@ -42,6 +40,14 @@ export class ExportLoop {
   readonly #idle = new AbortController();
   /** Ends everything. */
   readonly #abort = new AbortController();
+  readonly #report: ExportReport = {
+    delivered: batch => {
+      if (!this.#routes.book.holds(batch)) return;
+      this.#routes.book.deliver(batch);
+      this.#count('sent', batch);
+    },
+    lost: (batch, reason, items) => this.#routes.book.lose(batch, reason, items),
+  };
   #state: 'ok' | 'retrying' | 'stopped' = 'ok';
   #draining = false;
   #running: Promise<void> = Promise.resolve();
@@ -51,10 +57,10 @@ export class ExportLoop {
   /** Of the batches that are not settled yet; 0n: all are. */
   #lastExported: Position = 0n;
 
-  constructor(exporter: Exporter, reader: Reader, chainsOf: ChainsOf, context: ComponentContext) {
+  constructor(exporter: Exporter, reader: Reader, routes: Routes, context: ComponentContext) {
     this.#exporter = exporter;
     this.#reader = reader;
-    this.#chainsOf = chainsOf;
+    this.#routes = routes;
     this.#context = context;
     this.#retry = exporter.retry ?? defaultRetry;
     const { id, telemetry } = context;
@@ -107,39 +113,51 @@ export class ExportLoop {
       this.#passing(last.position, outgoing.at(-1)?.position);
       if (outgoing.length > 0 && !(await this.#deliver(outgoing))) return;
       this.#oldest = undefined;
+      this.#routes.book.putDown();
       if (this.#exporter.settlement === undefined) this.#reader.done(last.position);
     }
   }
 
   /** What is to be exported of this batch. A processor that throws costs the batch, not the exporter. */
   #process(batch: QueuedBatch): QueuedBatch[] {
-    const outgoing: QueuedBatch[] = [];
-    for (const chain of this.#chainsOf(batch.source, batch.signal)) {
-      try {
-        let current: QueuedBatch | null = batch;
-        for (const processor of chain) current = current && processor.process(current);
-        if (current !== null) outgoing.push(current);
-      } catch (error) {
-        this.#drop(batch, 'processor', error);
-      }
+    const { source, signal } = batch;
+    const ways = this.#routes.of(source, signal);
+    if (ways.length === 0) this.#routes.unrouted(source, signal)?.drop('unrouted', batch.items);
+    // Each way has an object of its own, by which it is told what became of it.
+    return ways.flatMap(way => this.#processOn(way, ways.length === 1 ? batch : { ...batch }));
+  }
+
+  #processOn({ steps, account }: Way, batch: QueuedBatch): QueuedBatch[] {
+    const { book } = this.#routes;
+    try {
+      let current: QueuedBatch | null = batch;
+      for (const processor of steps) current = current && processor.process(current);
+      account.filtered += batch.items - (current?.items ?? 0);
+      if (current === null) return [];
+      book.hold(current, account);
+      return [current];
+    } catch (error) {
+      account.drop('processor', batch.items);
+      this.#countDrop(batch, 'processor', error);
+      return [];
     }
-    return outgoing;
   }
 
   /** Resolves with true when the batches are delivered or dropped; false: stopped before that. */
-  async #deliver(batches: readonly QueuedBatch[]): Promise<boolean> {
+  async #deliver(all: readonly QueuedBatch[]): Promise<boolean> {
     const since = performance.now();
     for (let attempt = 1; !this.#abort.signal.aborted; attempt++) {
+      const batches = all.filter(batch => this.#routes.book.holds(batch));
       try {
-        await this.#exporter.export(batches);
-        for (const batch of batches) this.#count('sent', batch);
+        await this.#exporter.export(batches, this.#report);
+        for (const batch of batches) this.#report.delivered(batch);
         this.#state = 'ok';
         if (attempt > 1) this.#context.log.info('exports work again', { attempts: attempt });
         return true;
       } catch (error) {
         if (this.#abort.signal.aborted) return false;
         if (isLasting(error, attempt)) return await this.#isolate(batches, error);
-        if (this.#givesUp(since)) return this.#dropAll(batches, 'gave_up', error);
+        if (this.#givesUp(since)) return this.#dropAll(all, 'gave_up', error);
         if (attempt === 1) this.#context.log.warn('export failed, trying again', { reason: error });
         this.#state = 'retrying';
         this.#retries.add(1);
@@ -154,7 +172,7 @@ export class ExportLoop {
   /** A refusal for good may be one batch's fault: each is tried alone, so that only that one is lost. */
   async #isolate(batches: readonly QueuedBatch[], error: unknown): Promise<boolean> {
     if (batches.length === 1) return this.#dropAll(batches, 'rejected', error);
-    for (const batch of batches) {
+    for (const batch of batches.filter(each => this.#routes.book.holds(each))) {
       if (!(await this.#deliver([batch]))) return false;
     }
     return true;
@@ -172,12 +190,18 @@ export class ExportLoop {
     return Math.max(spread, error instanceof OfferError ? error.retryAfterMs : 0);
   }
 
-  #dropAll(batches: readonly QueuedBatch[], reason: string, error: unknown): true {
-    for (const batch of batches) this.#drop(batch, reason, error);
+  /** All that were not delivered before. */
+  #dropAll(batches: readonly QueuedBatch[], reason: DropReason, error: unknown): true {
+    const { book } = this.#routes;
+    for (const batch of batches) {
+      if (!book.holds(batch)) continue;
+      book.drop(batch, reason);
+      this.#countDrop(batch, reason, error);
+    }
     return true;
   }
 
-  #drop(batch: QueuedBatch, reason: string, error: unknown): void {
+  #countDrop(batch: QueuedBatch, reason: DropReason, error: unknown): void {
     this.#count('send_failed', batch, { reason });
     const { items, position } = batch;
     this.#context.log.error('batch dropped', { why: reason, reason: error, items, position });

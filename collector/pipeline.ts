@@ -2,11 +2,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Exporter, Processor } from './component.ts';
 import type { Config } from './config.ts';
-import { type ChainsOf, ExportLoop } from './export-loop.ts';
+import { ExportLoop } from './export-loop.ts';
 import type { ComponentContext } from './factory.ts';
+import type { Ledger } from './ledger/ledger.ts';
 import { StartError } from './listen.ts';
 import type { Queue } from './queue/queue.ts';
-import { type Path, pathsOf } from './routing.ts';
+import { Routes } from './routes.ts';
+import { pathsOf } from './routing.ts';
 import { signalNames } from './signals.ts';
 
 export type ContextOf = (id: string) => ComponentContext;
@@ -27,7 +29,12 @@ export class Pipelines {
   }
 
   /** Makes processors and exporters; nothing runs yet. */
-  static async create(config: Config, queue: Queue, contextOf: ContextOf): Promise<Pipelines> {
+  static async create(
+    config: Config,
+    queue: Queue,
+    ledger: Ledger,
+    contextOf: ContextOf,
+  ): Promise<Pipelines> {
     const steps = new Map<string, Processor>();
     for (const { id, factory, settings } of [...config.processors, ...config.connectors]) {
       steps.set(id, await factory.create(settings, contextOf(id)));
@@ -45,15 +52,10 @@ export class Pipelines {
     const branches: Branch[] = [];
     for (const { id, factory, settings } of config.exporters) {
       const exporter = await factory.create(settings, contextOf(id)).catch(startError(id));
-      const chainsOf = chainsFor(
-        paths.filter(path => path.exporter === id),
-        steps,
-      );
-      branches.push({
-        id,
-        exporter,
-        loop: new ExportLoop(exporter, queue.reader(id), chainsOf, contextOf(id)),
-      });
+      const reader = queue.reader(id);
+      const own = paths.filter(path => path.exporter === id);
+      const routes = new Routes(own, steps, ledger, ledger.book(id, reader));
+      branches.push({ id, exporter, loop: new ExportLoop(exporter, reader, routes, contextOf(id)) });
     }
     return new Pipelines(branches);
   }
@@ -98,16 +100,4 @@ function startError(id: string): (error: unknown) => never {
     if (error instanceof StartError) throw error;
     throw new StartError(`exporter ${id} cannot start: ${(error as Error).message}`, { cause: error });
   };
-}
-
-/** The chains of an exporter by receiver and signal. */
-function chainsFor(paths: readonly Path[], steps: ReadonlyMap<string, Processor>): ChainsOf {
-  const chains = new Map<string, Processor[][]>();
-  const keyOf = (receiver: string, signal: number): string => `${signal} ${receiver}`;
-  for (const path of paths) {
-    const key = keyOf(path.receiver, path.signal);
-    const chain = path.steps.map(id => steps.get(id)!);
-    chains.set(key, [...(chains.get(key) ?? []), chain]);
-  }
-  return (source, signal) => chains.get(keyOf(source ?? '', signal)) ?? [];
 }

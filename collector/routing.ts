@@ -15,6 +15,8 @@ export interface Path {
   readonly receiver: string;
   /** Of the batches at the receiver; a connector may change it on the way. */
   readonly signal: Signal;
+  /** Ids of the pipelines that it goes through, in order. */
+  readonly pipelines: readonly string[];
   /** Ids of processors and connectors, in order. */
   readonly steps: readonly string[];
   readonly exporter: string;
@@ -26,18 +28,21 @@ type Graph = Pick<Config, 'pipelines' | 'connectors'>;
 export function pathsOf(graph: Graph): Path[] {
   const connectors = new Map(graph.connectors.map(connector => [connector.id, connector.factory]));
   const follow = (pipeline: PipelineConfig, way: Omit<Path, 'exporter'>): Path[] => {
+    const pipelines = [...way.pipelines, pipeline.id];
     const steps = [...way.steps, ...pipeline.processors];
     return pipeline.exporters.flatMap(id => {
       const connector = connectors.get(id);
-      if (connector === undefined) return [{ ...way, steps, exporter: id }];
+      if (connector === undefined) return [{ ...way, pipelines, steps, exporter: id }];
       return graph.pipelines
         .filter(next => next.receivers.includes(id) && connector.connects(pipeline.signal, next.signal))
-        .flatMap(next => follow(next, { ...way, steps: [...steps, id] }));
+        .flatMap(next => follow(next, { ...way, pipelines, steps: [...steps, id] }));
     });
   };
   return graph.pipelines.flatMap(pipeline =>
     pipeline.receivers
       .filter(receiver => !connectors.has(receiver))
-      .flatMap(receiver => follow(pipeline, { receiver, signal: Signal[pipeline.signal], steps: [] })),
+      .flatMap(receiver =>
+        follow(pipeline, { receiver, signal: Signal[pipeline.signal], pipelines: [], steps: [] }),
+      ),
   );
 }

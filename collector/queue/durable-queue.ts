@@ -1,10 +1,11 @@
 // The queue on disk: takes offers, commits all that wait with one fsync, and lets readers go through what is durable.
-import { type Batch, OfferError, type Position, type QueuedBatch } from '../component.ts';
+import { type Batch, OfferError, type Offered, type Position, type QueuedBatch } from '../component.ts';
 import { Admission, checkBatch } from './admission.ts';
 import type { CursorFile } from './cursor.ts';
 import type { Horizon } from './dedup.ts';
 import type { Disk } from './disk.ts';
 import { type Entry, entryOf, recordBytes } from './group.ts';
+import type { Inventory } from './inventory.ts';
 import type { DirectoryLock } from './lock.ts';
 import { SegmentLog } from './log.ts';
 import { origin, positionOf, segmentOf } from './position.ts';
@@ -47,7 +48,7 @@ export interface Cursor {
 }
 
 /** A batch that is not durable yet, and who waits for it. */
-interface Waiting extends PromiseWithResolvers<void> {
+interface Waiting extends PromiseWithResolvers<Offered> {
   readonly entry: Entry;
 }
 
@@ -62,11 +63,12 @@ export class DurableQueue implements Queue, ReaderHost {
   readonly #horizon: Horizon;
   readonly #recovered: Recovered;
   readonly #admission: Admission;
+  readonly #inventory: Inventory;
   readonly #readers = new Map<string, WalReader>();
   readonly #listeners = new Set<() => void>();
   #waiting: Waiting[] = [];
   /** Settles with the batch offered last. */
-  #newest: Promise<void> = Promise.resolve();
+  #newest: Promise<unknown> = Promise.resolve();
   #working: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #reclaimDue = true;
@@ -96,13 +98,14 @@ export class DurableQueue implements Queue, ReaderHost {
     this.#horizon = horizon;
     this.#recovered = recovered;
     this.#admission = new Admission(settings);
-    const { segments } = recovered;
+    const { segments, inventory } = recovered;
+    this.#inventory = inventory;
     const numbers = [segments.at(-1)?.number ?? 0, ...cursors.map(cursor => segmentOf(cursor.position))];
     const warn = this.warn.bind(this);
     this.log = new SegmentLog({ ...settings, horizon, warn }, segments, Math.max(...numbers) + 1);
     this.tail = new Tail(settings.hotBytesMax, this.log.end);
     for (const { name, file, position } of cursors) {
-      this.#readers.set(name, new WalReader(name, this, file, position));
+      this.#readers.set(name, new WalReader(name, this, file, position, inventory.account()));
     }
     this.#damaged = recovered.damaged + cursors.filter(cursor => cursor.damaged).length;
     this.#admission.measure(this.log.bytes());
@@ -110,7 +113,7 @@ export class DurableQueue implements Queue, ReaderHost {
     this.#wake();
   }
 
-  offer(batch: Batch): Promise<void> {
+  offer(batch: Batch): Promise<Offered> {
     try {
       return this.#take(batch);
     } catch (error) {
@@ -200,18 +203,18 @@ export class DurableQueue implements Queue, ReaderHost {
 
   // Offers.
 
-  #take(batch: Batch): Promise<void> {
+  #take(batch: Batch): Promise<Offered> {
     const { origin } = batch;
     checkBatch(batch);
     if (this.#closing !== undefined) throw new OfferError('the queue is closing', true, retryAfterMs);
     const state = origin === undefined ? 'new' : this.#horizon.state(origin);
     if (state !== 'new') {
       this.#duplicates++;
-      return state === 'durable' ? Promise.resolve() : this.#newest;
+      return state === 'durable' ? Promise.resolve('known') : this.#newest.then(() => 'known');
     }
     this.#admission.admit(recordBytes(batch));
     if (origin !== undefined) this.#horizon.claim(origin);
-    const waiting: Waiting = { entry: entryOf(batch, Date.now()), ...Promise.withResolvers<void>() };
+    const waiting: Waiting = { entry: entryOf(batch, Date.now()), ...Promise.withResolvers<Offered>() };
     this.#waiting.push(waiting);
     this.#newest = waiting.promise;
     this.#wake();
@@ -260,8 +263,9 @@ export class DurableQueue implements Queue, ReaderHost {
       const { origin } = entry.batch;
       if (origin !== undefined) this.#horizon.settle(origin);
       this.tail.push(batches[index]!);
+      this.#inventory.appended(batches[index]!);
       this.#admission.release(entry.bytes);
-      resolve();
+      resolve('new');
     }
     this.#appended += BigInt(group.length);
     this.#admission.measure(this.log.bytes());

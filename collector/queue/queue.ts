@@ -1,6 +1,7 @@
 // The queue's whole contract: open, offer, read, done. `wal.ts` keeps it on disk.
-import type { Batch, Consumer, Position, QueuedBatch } from '../component.ts';
+import type { Batch, Consumer, Offered, Position, QueuedBatch } from '../component.ts';
 import type { Disk } from './disk.ts';
+import type { Tally } from './tally.ts';
 
 export interface QueueOptions {
   /** Belongs to the queue alone; made when it is not there. */
@@ -64,7 +65,7 @@ export interface Queue extends Consumer {
    * The payload belongs to the queue from here on: it must not be written to again. The sequences of an instance start at 1
    * and are offered in order; when one is refused retryably, it is the next of its instance to be offered.
    */
-  offer(batch: Batch): Promise<void>;
+  offer(batch: Batch): Promise<Offered>;
   /** The reader of this name; its cursor is kept on disk under the name. */
   reader(name: string): Reader;
   /** Highest sequence of a stream instance that is durable; 0n when the instance is unknown. */
@@ -89,6 +90,17 @@ export interface Reader {
   done(position: Position): void;
   /** Reading starts again behind this position: for an exporter that knows better than the cursor what it has. */
   seek(position: Position): void;
+  counts(): ReaderCounts;
+}
+
+/** One reader's items, by source and signal. They are counted apart from what is made of what was read. */
+export interface ReaderCounts {
+  /** Found at the start, and not settled before. Nothing until the first read. */
+  readonly found: Tally;
+  /** Not read yet. */
+  readonly waiting: Tally;
+  /** Were durable, and are not readable any more. */
+  readonly lost: Tally;
 }
 
 export interface QueueStats {

@@ -4,15 +4,17 @@ import type { Signal } from 'tricord/otlp';
 import type { Position, QueuedBatch } from '../component.ts';
 import type { CursorFile } from './cursor.ts';
 import type { Disk, DiskFile } from './disk.ts';
+import type { ReaderAccount } from './inventory.ts';
 import type { SegmentLog } from './log.ts';
 import { blockBytes } from './patient-file.ts';
 import { offsetOf, positionOf, segmentOf } from './position.ts';
-import type { Reader } from './queue.ts';
+import type { Reader, ReaderCounts } from './queue.ts';
 import { RecordKind } from './record.ts';
 import type { Warn } from './recovery.ts';
-import { type ScannedRecord, SegmentScanner } from './scan.ts';
+import { type ScannedRecord, SegmentScanner, sourceOf } from './scan.ts';
 import { type Segment, segmentHeaderBytes } from './segment.ts';
 import type { Tail } from './tail.ts';
+import { Tally } from './tally.ts';
 
 /*
  *   | settled … | read, not settled … | unread …                        |
@@ -53,6 +55,7 @@ export class WalReader implements Reader {
   readonly name: string;
   readonly #host: ReaderHost;
   readonly #file: CursorFile;
+  readonly #account: ReaderAccount;
   #after: Position;
   #frontier: Position;
   #cursor: Position;
@@ -64,10 +67,11 @@ export class WalReader implements Reader {
   #reading: Segment | undefined;
   #failures = 0;
 
-  constructor(name: string, host: ReaderHost, file: CursorFile, saved: Position) {
+  constructor(name: string, host: ReaderHost, file: CursorFile, saved: Position, account: ReaderAccount) {
     this.name = name;
     this.#host = host;
     this.#file = file;
+    this.#account = account;
     this.#after = saved;
     this.#frontier = saved + 1n;
     this.#cursor = saved;
@@ -96,6 +100,7 @@ export class WalReader implements Reader {
       const hot = host.tail.from(this.#frontier, bytesMax, batchesMax);
       if (hot !== undefined) await this.#closeSegment();
       const batches = hot ?? (await this.#readDisk(bytesMax, signal));
+      this.#keepAccount(batches ?? []);
       if (batches !== undefined && batches.length > 0) {
         this.#advance(batches.at(-1)!.position);
         host.passed();
@@ -105,6 +110,10 @@ export class WalReader implements Reader {
       if (batches !== undefined) await host.changed(seen, signal);
     }
     return [];
+  }
+
+  counts(): ReaderCounts {
+    return this.#account.counts();
   }
 
   idle(): boolean {
@@ -174,6 +183,7 @@ export class WalReader implements Reader {
   async #readDisk(bytesMax: number, signal: AbortSignal): Promise<QueuedBatch[] | undefined> {
     const batches: QueuedBatch[] = [];
     try {
+      await this.#openAccount();
       await this.#readSegments(batches, bytesMax);
       this.#failures = 0;
       return batches;
@@ -183,6 +193,30 @@ export class WalReader implements Reader {
       await this.#failed(error as NodeJS.ErrnoException, signal);
       return undefined;
     }
+  }
+
+  /** Counts what lies behind the cursor: of its own segment record by record, the recovery has counted the others. */
+  async #openAccount(): Promise<void> {
+    if (this.#account.isOpen) return;
+    const number = segmentOf(this.#after);
+    const left = new Tally();
+    const segment = this.#host.log.segments.find(each => each.number === number);
+    if (segment !== undefined && segment.last > this.#after) {
+      this.#reading = segment;
+      const scanner = await this.#scannerOf(segment);
+      for (let next = await scanner.next(segment.length); next; next = await scanner.next(segment.length)) {
+        const { kind, signal, items } = next.header;
+        if (kind !== RecordKind.batch || positionOf(number, next.offset) <= this.#after) continue;
+        left.add(sourceOf(next), signal as Signal, items);
+      }
+      await this.#closeSegment();
+    }
+    this.#account.open(number, left);
+  }
+
+  #keepAccount(batches: readonly QueuedBatch[]): void {
+    for (const batch of batches) this.#account.pass(batch);
+    if (this.#account.isOpen) this.#account.enter(segmentOf(this.#frontier));
   }
 
   /** Adds to `batches`, so that what was read before a failure is not lost with it. */
@@ -279,13 +313,14 @@ export class WalReader implements Reader {
   }
 }
 
-function batchOf({ header, body }: ScannedRecord, position: Position): QueuedBatch {
+function batchOf(record: ScannedRecord, position: Position): QueuedBatch {
+  const { header, body } = record;
   const { sourceLength, signal, items, receivedAt, origin } = header;
   return {
     signal: signal as Signal,
     payload: body.subarray(sourceLength),
     items,
-    source: sourceLength === 0 ? undefined : body.toString('utf8', 0, sourceLength),
+    source: sourceOf(record),
     origin,
     position,
     receivedAt,

@@ -1,13 +1,15 @@
 // What is found in the directory at the start: every undamaged record, and a count of all that is not one.
 import { basename } from 'node:path';
+import type { Signal } from 'tricord/otlp';
 import { cursorSuffix, temporarySuffix } from './cursor.ts';
 import type { Horizon } from './dedup.ts';
 import type { Disk, DiskFile } from './disk.ts';
+import { Inventory } from './inventory.ts';
 import { holderName, lockName } from './lock.ts';
 import { PatientFile } from './patient-file.ts';
 import { origin, positionOf } from './position.ts';
 import { RecordKind } from './record.ts';
-import { SegmentScanner } from './scan.ts';
+import { SegmentScanner, sourceOf } from './scan.ts';
 import {
   decodeSegmentHeader,
   parseSegmentName,
@@ -19,6 +21,8 @@ import {
 export interface Recovered {
   /** Oldest first, all sealed. */
   readonly segments: Segment[];
+  /** What they hold, in items. */
+  readonly inventory: Inventory;
   readonly records: number;
   readonly damaged: number;
   readonly tornBytes: number;
@@ -45,6 +49,7 @@ class Recovery {
   readonly #warn: Warn;
   /** Partly: nothing of them is cut off or deleted, for another disk may read them. */
   readonly #unreadable = new Set<Segment>();
+  readonly #inventory = new Inventory();
   #records = 0;
   #damaged = 0;
   #tornBytes = 0;
@@ -70,7 +75,13 @@ class Recovery {
       if (!headers.has(segment))
         this.#damage(`the header of ${segment.path} is damaged; its records are kept`);
     }
-    return { segments, records: this.#records, damaged: this.#damaged, tornBytes: this.#tornBytes };
+    return {
+      segments,
+      inventory: this.#inventory,
+      records: this.#records,
+      damaged: this.#damaged,
+      tornBytes: this.#tornBytes,
+    };
   }
 
   /** The newest segment, when a crash came while it was being made: nothing was ever appended to it. */
@@ -147,6 +158,7 @@ class Recovery {
       segment.records++;
       segment.last = positionOf(segment.number, offset);
       segment.lastAt = performance.now() - Math.max(0, Date.now() - header.receivedAt);
+      this.#inventory.found(segment.last, sourceOf(record), header.signal as Signal, header.items);
     }
     this.#records += segment.records;
     const { count, tailBytes } = scanner.damage(limit);

@@ -11,6 +11,11 @@ export interface ScannedRecord {
   readonly body: Buffer;
 }
 
+/** The receiver's component id that stands before the payload. */
+export function sourceOf({ header, body }: ScannedRecord): string | undefined {
+  return header.sourceLength === 0 ? undefined : body.toString('utf8', 0, header.sourceLength);
+}
+
 export interface ScanDamage {
   /** Damaged places that a later whole record follows. */
   readonly count: number;

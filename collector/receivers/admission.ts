@@ -15,13 +15,15 @@ export class Admission {
   readonly #intake: Intake;
   readonly #accepted: Readonly<Record<Signal, Counter>>;
   readonly #refused: Readonly<Record<Signal, Counter>>;
+  readonly #duplicate: Readonly<Record<Signal, Counter>>;
 
   constructor(context: ComponentContext, transport: Transport, intake: Intake) {
     this.#context = context;
     this.#transport = transport;
     this.#intake = intake;
-    this.#accepted = this.#itemCounters('accepted', 'made durable and acknowledged');
-    this.#refused = this.#itemCounters('refused', 'well-formed, but refused');
+    this.#accepted = this.#itemCounters('otelcol_receiver_accepted', 'made durable and acknowledged');
+    this.#refused = this.#itemCounters('otelcol_receiver_refused', 'well-formed, but refused');
+    this.#duplicate = this.#itemCounters('tricord_receiver_duplicate', 'resent, and durable already');
   }
 
   /**
@@ -38,7 +40,7 @@ export class Admission {
     }
     const offered = this.#intake.offer({ signal, payload, items, source: this.#context.id, origin });
     return offered.then(
-      () => this.#accepted[signal].add(items),
+      offered => (offered === 'new' ? this.#accepted : this.#duplicate)[signal].add(items),
       error => {
         this.#refused[signal].add(items);
         this.countRefusal(signal, error);
@@ -58,10 +60,10 @@ export class Admission {
     return { receiver: this.#context.id, transport: this.#transport };
   }
 
-  #itemCounters(what: string, help: string): Readonly<Record<Signal, Counter>> {
+  #itemCounters(prefix: string, help: string): Readonly<Record<Signal, Counter>> {
     const { telemetry } = this.#context;
     const counter = (signal: Signal): Counter => {
-      const name = `otelcol_receiver_${what}_${itemNames[signal]}_total`;
+      const name = `${prefix}_${itemNames[signal]}_total`;
       return telemetry.counter(name, `Items ${help}.`, this.#labels());
     };
     return { 1: counter(Signal.traces), 2: counter(Signal.metrics), 3: counter(Signal.logs) };

@@ -1,4 +1,5 @@
 // Rows on their way into the store: translated first, appended in one stretch afterwards.
+import type { DropReason } from '../component.ts';
 import type { Cell, TableName } from './tables.ts';
 
 /** A dictionary row that other rows point to. The same entry may be given with any number of rows. */
@@ -21,8 +22,10 @@ export interface Row {
 /** Collects the rows of one batch, so that a batch that fails half-way leaves nothing behind. */
 export class RowBatch {
   readonly rows: Row[] = [];
-  /** Items that become no rows, by reason. */
+  /** Rows that were left out, by reason: an item may have several. */
   readonly dropped: Map<string, number> = new Map();
+  /** Items of which nothing is kept, by reason. */
+  readonly lost: Map<DropReason, number> = new Map();
   /** When the batch arrived. Milliseconds since the Unix epoch. */
   readonly arrived: number;
 
@@ -34,7 +37,11 @@ export class RowBatch {
     this.rows.push({ table, time, cells, entry });
   }
 
-  drop(reason: string, items: number): void {
-    this.dropped.set(reason, (this.dropped.get(reason) ?? 0) + items);
+  drop(reason: string, rows: number): void {
+    this.dropped.set(reason, (this.dropped.get(reason) ?? 0) + rows);
+  }
+
+  lose(reason: DropReason, items: number): void {
+    this.lost.set(reason, (this.lost.get(reason) ?? 0) + items);
   }
 }

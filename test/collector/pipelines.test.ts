@@ -11,8 +11,11 @@ import {
   type QueuedBatch,
 } from '../../collector/component.ts';
 import { ExportLoop } from '../../collector/export-loop.ts';
+import { Ledger } from '../../collector/ledger/ledger.ts';
 import { Log } from '../../collector/log.ts';
-import type { Reader } from '../../collector/queue/queue.ts';
+import type { Reader, ReaderCounts } from '../../collector/queue/queue.ts';
+import { Tally } from '../../collector/queue/tally.ts';
+import { Routes } from '../../collector/routes.ts';
 import { SelfTelemetry } from '../../collector/self-telemetry.ts';
 import type { Health } from '../../collector/web/self-routes.ts';
 import { logsRequest, traceRequest } from './requests.ts';
@@ -149,6 +152,10 @@ class ListReader implements Reader {
   seek(position: Position): void {
     this.sought = position;
   }
+
+  counts(): ReaderCounts {
+    return { found: new Tally(), waiting: new Tally(), lost: new Tally() };
+  }
 }
 
 const batch = (position: number, source = 'otlp'): QueuedBatch => ({
@@ -183,7 +190,16 @@ async function drain(
     ...exporter,
   };
   const reader = new ListReader(batches);
-  const loop = new ExportLoop(whole, reader, source => (source === 'otlp' ? [processors] : []), context);
+  const ledger = new Ledger();
+  const steps = new Map(processors.map((processor, index) => [String(index), processor]));
+  const traces = { receiver: 'otlp', signal: Signal.traces, pipelines: ['traces'], exporter: 'x' };
+  const routes = new Routes(
+    [{ ...traces, steps: [...steps.keys()] }],
+    steps,
+    ledger,
+    ledger.book('x', reader),
+  );
+  const loop = new ExportLoop(whole, reader, routes, context);
   loop.start();
   await loop.drain();
   return { reader, metrics: telemetry.render() };

@@ -9,6 +9,8 @@ import { loadConfig } from '../../collector/config.ts';
 import { factory, type Registry } from '../../collector/factory.ts';
 import { Log } from '../../collector/log.ts';
 import { registry } from '../../collector/registry.ts';
+import type { LedgerPage } from '../../collector/web/self-routes.ts';
+import { balancedLedger } from './ledger/balanced-ledger.ts';
 
 /** Keeps every batch; `fails` decides about each call before. */
 class Capture {
@@ -52,6 +54,9 @@ export interface TestCollector {
   readonly logLines: readonly string[];
   readonly folder: string;
   metric(series: string): Promise<number>;
+  /** The ledger, after a look that it has no gap. */
+  ledger(): Promise<LedgerPage>;
+  /** Looks at the ledger first. */
   stop(): Promise<void>;
 }
 
@@ -99,9 +104,14 @@ export async function startCollector(yaml: string = captureAll): Promise<TestCol
       const line = text.split('\n').find(each => each.startsWith(`${series} `));
       return line === undefined ? 0 : Number(line.slice(series.length + 1));
     },
+    ledger: () => balancedLedger(collector.endpoints.web!),
     stop: async () => {
-      await collector.stop();
-      await rm(folder, { recursive: true, force: true });
+      try {
+        await balancedLedger(collector.endpoints.web!);
+      } finally {
+        await collector.stop();
+        await rm(folder, { recursive: true, force: true });
+      }
     },
   };
 }

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Child } from '../../scripts/child.ts';
 import type { Json } from '../json.ts';
+import type { LedgerPage } from '../../collector/web/self-routes.ts';
+import { balancedLedger } from '../collector/ledger/balanced-ledger.ts';
 import { root } from '../source-tree.ts';
 
 const READY_WITHIN_MS = 30_000;
@@ -110,6 +112,12 @@ export class Collector {
   get url(): string {
     return `http://${this.endpoints.web}`;
   }
+
+  /** The ledger, after a look that it has no gap. */
+  ledger(): Promise<LedgerPage> {
+    return balancedLedger(this.endpoints.web);
+  }
+
   async ask(
     path: string,
     query: Readonly<Record<string, string | number>> = {},

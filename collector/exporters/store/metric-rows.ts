@@ -34,6 +34,8 @@ const DELTA = 1;
 const NO_RECORDED_VALUE = 1;
 const HOUR_MS = 3_600_000;
 
+type Sample = readonly [series: Entry, value: number];
+
 interface PointTime {
   readonly timeUnixNano: bigint;
 }
@@ -119,7 +121,7 @@ export class MetricRows {
   #addNumbers(family: Family, points: readonly DecodedNumberPoint[], delta: boolean): void {
     for (const point of points) {
       if (point.value === undefined || point.flags & NO_RECORDED_VALUE) {
-        this.#batch.drop('point_without_value', 1);
+        this.#withoutValue();
         continue;
       }
       const series = this.#cache.point(family, point.attributes);
@@ -129,7 +131,7 @@ export class MetricRows {
         value = series.accumulated.value;
       }
       const entry = series.plain('');
-      this.#sample(entry, this.#timeOf(point), value);
+      this.#keep([[entry, value]], this.#timeOf(point));
       for (const exemplar of point.exemplars) this.#exemplar(entry, exemplar, point);
     }
   }
@@ -141,14 +143,15 @@ export class MetricRows {
     histogram: ClassicHistogram,
     delta: boolean,
   ): void {
-    if (point.flags & NO_RECORDED_VALUE) return this.#batch.drop('point_without_value', 1);
+    if (point.flags & NO_RECORDED_VALUE) return this.#withoutValue();
     const series = this.#cache.point(family, point.attributes);
     const total = delta ? accumulated(series, histogram) : histogram;
     const time = this.#timeOf(point);
     const buckets = cumulativeBuckets(total);
-    for (const [bound, count] of buckets) this.#sample(series.byValue('le', bound), time, count);
-    this.#sample(series.plain('_count'), time, total.count);
-    if (total.sum !== undefined) this.#sample(series.plain('_sum'), time, total.sum);
+    const samples = buckets.map(([bound, count]): Sample => [series.byValue('le', bound), count]);
+    samples.push([series.plain('_count'), total.count]);
+    if (total.sum !== undefined) samples.push([series.plain('_sum'), total.sum]);
+    this.#keep(samples, time);
     for (const exemplar of point.exemplars) {
       const bound = buckets.find(([upper]) => Number(exemplar.value) <= upper)?.[0] ?? Infinity;
       this.#exemplar(series.byValue('le', bound), exemplar, point);
@@ -158,16 +161,16 @@ export class MetricRows {
   #addSummaries(family: Family, points: readonly DecodedSummaryPoint[]): void {
     for (const point of points) {
       if (point.flags & NO_RECORDED_VALUE) {
-        this.#batch.drop('point_without_value', 1);
+        this.#withoutValue();
         continue;
       }
       const series = this.#cache.point(family, point.attributes);
       const time = this.#timeOf(point);
-      for (const { quantile, value } of point.quantiles) {
-        this.#sample(series.byValue('quantile', quantile), time, value);
-      }
-      this.#sample(series.plain('_count'), time, point.count);
-      this.#sample(series.plain('_sum'), time, point.sum);
+      const samples = point.quantiles.map(
+        ({ quantile, value }): Sample => [series.byValue('quantile', quantile), value],
+      );
+      samples.push([series.plain('_count'), point.count], [series.plain('_sum'), point.sum]);
+      this.#keep(samples, time);
     }
   }
 
@@ -175,9 +178,25 @@ export class MetricRows {
     return point.timeUnixNano === 0n ? Math.floor(this.#batch.arrived) : millis(point.timeUnixNano);
   }
 
-  #sample(series: Entry, time: number, value: number): void {
-    if (!this.#admits(series)) return this.#batch.drop('series_limit', 1);
+  #withoutValue(): void {
+    this.#batch.drop('point_without_value', 1);
+    this.#batch.lose('point_without_value', 1);
+  }
+
+  /** The samples of one point, which is lost when none of them is kept. */
+  #keep(samples: readonly Sample[], time: number): void {
+    let kept = 0;
+    for (const [series, value] of samples) if (this.#sample(series, time, value)) kept++;
+    if (kept === 0) this.#batch.lose('series_limit', 1);
+  }
+
+  #sample(series: Entry, time: number, value: number): boolean {
+    if (!this.#admits(series)) {
+      this.#batch.drop('series_limit', 1);
+      return false;
+    }
     this.#batch.add('samples', time, [series.id, BigInt(Math.floor(time)), value], series);
+    return true;
   }
 
   #exemplar(series: Entry, exemplar: DecodedExemplar, point: PointTime): void {

@@ -3,7 +3,14 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Signal, WireError } from 'tricord/otlp';
 import { z } from 'zod';
-import { type Exporter, OfferError, type QueuedBatch, type Settlement } from '../../component.ts';
+import {
+  type DropReason,
+  type Exporter,
+  type ExportReport,
+  OfferError,
+  type QueuedBatch,
+  type Settlement,
+} from '../../component.ts';
 import { bytes, duration, section } from '../../config/values.ts';
 import { type ComponentContext, type ExporterFactory, factory } from '../../factory.ts';
 import { DuckStore, StoreFullError } from '../../store/duck-store.ts';
@@ -91,40 +98,46 @@ class RowExporter implements StoreExporter {
     return this.store.close();
   }
 
-  async export(batches: readonly QueuedBatch[]): Promise<void> {
+  async export(batches: readonly QueuedBatch[], report?: ExportReport): Promise<void> {
     const known = this.store.position;
     const fresh = known === null ? batches : batches.filter(({ position }) => position > known);
     for (let begin = 0; begin < fresh.length; ) {
       const end = stretchEnd(fresh, begin);
-      await this.#append(fresh.slice(begin, end));
+      await this.#append(fresh.slice(begin, end), report);
       begin = end;
     }
   }
 
-  async #append(batches: readonly QueuedBatch[]): Promise<void> {
+  async #append(batches: readonly QueuedBatch[], report: ExportReport | undefined): Promise<void> {
     const rows = batches.map(batch => this.#translate(batch));
     try {
       await this.store.append(rows, batches.at(-1)!.position);
     } catch (error) {
       if (error instanceof StoreFullError) throw new OfferError(error.message, true, 1000, { cause: error });
-      return this.#appendApart(batches, error as Error);
+      return this.#appendApart(batches, error as Error, report);
     }
-    for (const { dropped } of rows) {
-      for (const [reason, items] of dropped) this.#dropped(reason).add(items);
+    for (const [index, { dropped, lost }] of rows.entries()) {
+      for (const [reason, rows] of dropped) this.#dropped(reason).add(rows);
+      for (const [reason, items] of lost) report?.lost(batches[index]!, reason, items);
+      report?.delivered(batches[index]!);
     }
   }
 
   /** Finds the batch that the store cannot take, and goes on without it. */
-  async #appendApart(batches: readonly QueuedBatch[], error: Error): Promise<void> {
+  async #appendApart(
+    batches: readonly QueuedBatch[],
+    error: Error,
+    report: ExportReport | undefined,
+  ): Promise<void> {
     const records = [...Map.groupBy(batches, ({ position }) => position).values()];
     if (records.length === 1) {
       if (batches.every(batch => this.#translate(batch).rows.length === 0)) {
         throw new OfferError(error.message, true, 1000, { cause: error });
       }
       for (const batch of batches) this.#giveUp(batch, 'unstorable', error);
-      return this.#append(batches);
+      return this.#append(batches, report);
     }
-    for (const record of records) await this.#append(record);
+    for (const record of records) await this.#append(record, report);
   }
 
   #translate(batch: QueuedBatch): RowBatch {
@@ -147,10 +160,11 @@ class RowExporter implements StoreExporter {
   }
 
   /** One batch that cannot become rows must not stop those behind it. */
-  #giveUp(batch: QueuedBatch, reason: string, error: Error): RowBatch {
+  #giveUp(batch: QueuedBatch, reason: DropReason, error: Error): RowBatch {
     this.#log.error('a batch cannot be stored; its items are dropped', { reason, items: batch.items, error });
     const none = new RowBatch(batch.receivedAt);
     none.drop(reason, batch.items);
+    none.lose(reason, batch.items);
     this.#translated.set(batch, none);
     return none;
   }

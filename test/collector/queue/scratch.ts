@@ -10,8 +10,8 @@ import { openQueue } from '../../../collector/queue/wal.ts';
 
 export const readerName = 'store';
 
-/** What the test has opened: closed before its directories are removed. */
-const opened = new WeakMap<TestContext, Queue[]>();
+/** How what the test has opened is closed: before its directories are removed. */
+const opened = new WeakMap<TestContext, (() => Promise<void>)[]>();
 
 /** An empty directory that is gone after the test. */
 export async function scratchDirectory(test: TestContext): Promise<string> {
@@ -24,7 +24,12 @@ export async function scratchDirectory(test: TestContext): Promise<string> {
 }
 
 export async function closeQueues(test: TestContext): Promise<void> {
-  for (const queue of opened.get(test) ?? []) await queue.close();
+  for (const close of opened.get(test) ?? []) await close();
+}
+
+/** Closes it before the test's directories are removed. */
+export function closedInTime(test: TestContext, close: () => Promise<void>): void {
+  opened.set(test, [...(opened.get(test) ?? []), close]);
 }
 
 /** Opens a queue with one reader; closed before the test's directories are removed, if the test has not done it. */
@@ -34,7 +39,7 @@ export async function openScratch(
   options: Partial<QueueOptions> = {},
 ): Promise<Queue> {
   const queue = await openQueue({ directory, readers: [readerName], ...options });
-  opened.set(test, [...(opened.get(test) ?? []), queue]);
+  closedInTime(test, () => queue.close());
   return queue;
 }
 

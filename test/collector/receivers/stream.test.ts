@@ -11,7 +11,7 @@ import {
   Signal,
   STREAM_PATH,
 } from 'tricord/otlp';
-import { type Batch, OfferError } from '../../../collector/component.ts';
+import { type Batch, OfferError, type Offered } from '../../../collector/component.ts';
 import type { Intake } from '../../../collector/factory.ts';
 import { Log } from '../../../collector/log.ts';
 import { Admission } from '../../../collector/receivers/admission.ts';
@@ -265,11 +265,11 @@ describe('the stream', () => {
 describe('the stream over an intake', () => {
   /** An intake whose offers the test settles. */
   class ManualIntake implements Intake {
-    readonly offers: (PromiseWithResolvers<void> & { readonly batch: Batch })[] = [];
+    readonly offers: (PromiseWithResolvers<Offered> & { readonly batch: Batch })[] = [];
     free = 64 * 1024 * 1024;
 
-    offer(batch: Batch): Promise<void> {
-      const offer = { batch, ...Promise.withResolvers<void>() };
+    offer(batch: Batch): Promise<Offered> {
+      const offer = { batch, ...Promise.withResolvers<Offered>() };
       this.offers.push(offer);
       return offer.promise;
     }
@@ -311,10 +311,10 @@ describe('the stream over an intake', () => {
     agent.send(batchMessage(4, { payload: Buffer.from([7]) }));
     await agent.until(() => agent.rejected.includes(4));
     assert.equal(agent.acked, 0);
-    intake.offers[1]!.resolve();
-    intake.offers[0]!.resolve();
+    intake.offers[1]!.resolve('new');
+    intake.offers[0]!.resolve('new');
     await agent.until(() => agent.acked === 2);
-    intake.offers[2]!.resolve();
+    intake.offers[2]!.resolve('new');
     await agent.until(() => agent.acked === 4);
     await stop();
   });
@@ -327,7 +327,7 @@ describe('the stream over an intake', () => {
     agent.send(batchMessage(2));
     while (intake.offers.length < 2) await new Promise(resolve => setImmediate(resolve));
     intake.offers[0]!.reject(new OfferError('full', true));
-    intake.offers[1]!.resolve();
+    intake.offers[1]!.resolve('new');
     assert.equal((await agent.ended)?.code, status.UNAVAILABLE);
     assert.equal(agent.acked, 0);
     await stop();
@@ -351,7 +351,7 @@ describe('the stream over an intake', () => {
     agent.send(batchMessage(1));
     while (intake.offers.length < 1) await new Promise(resolve => setImmediate(resolve));
     const stopped = stop();
-    intake.offers[0]!.resolve();
+    intake.offers[0]!.resolve('new');
     assert.equal((await agent.ended)?.code, status.UNAVAILABLE);
     assert.equal(agent.acked, 1);
     await stopped;
