@@ -166,3 +166,34 @@ export async function logsOfTrace(traceId: string, { start, end }: Range): Promi
     )
     .sort((a, b) => a.timeMs - b.timeMs);
 }
+
+export interface LedgerRow {
+  readonly signal: string;
+  readonly receiver: string;
+  readonly exporter: string;
+  readonly pipelines: readonly string[];
+  readonly recovered: number;
+  readonly accepted: number;
+  readonly delivered: number;
+  readonly filtered: number;
+  /** By reason. */
+  readonly dropped: Readonly<Record<string, number>>;
+  readonly queued: number;
+  readonly gap: number;
+}
+
+export interface LedgerData {
+  readonly rows: readonly LedgerRow[];
+  readonly intake: readonly {
+    readonly signal: string;
+    readonly receiver: string;
+    readonly accepted: number;
+    readonly duplicates: number;
+    readonly refused: number;
+  }[];
+  readonly found: { readonly batches: number; readonly damaged: number; readonly tornBytes: number } | null;
+}
+
+export function ledger(): Promise<LedgerData> {
+  return get('/ledger', {}, { accept: 'application/json' });
+}

@@ -13,6 +13,8 @@ export function formatDuration(ms: number): string {
   return `${Math.round(ms * 1000)} µs`;
 }
 
+export const formatCount = (items: number): string => items.toLocaleString('en-GB').replaceAll(',', '\u202f');
+
 export function formatRate(perSecond: number | undefined): string {
   return perSecond === undefined || !Number.isFinite(perSecond)
     ? '–'

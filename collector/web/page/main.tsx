@@ -2,6 +2,7 @@
 import { type ComponentChild, render } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { Range } from './api.ts';
+import { LedgerPage } from './ledger-page.tsx';
 import { ServicePage } from './service-page.tsx';
 import { ServicesPage } from './services-page.tsx';
 import { TracePage } from './trace-page.tsx';
@@ -72,9 +73,12 @@ function Page(): ComponentChild {
           <a href="#/" aria-current={view === '' ? 'page' : undefined}>
             Services
           </a>
+          <a href="#/ledger" aria-current={view === 'ledger' ? 'page' : undefined}>
+            Ledger
+          </a>
         </nav>
         <FindTrace />
-        {view !== 'trace' && (
+        {view !== 'trace' && view !== 'ledger' && (
           <div class="range">
             <label>
               Last{' '}
@@ -100,6 +104,8 @@ function Page(): ComponentChild {
       <main>
         {view === 'trace' ? (
           <TracePage key={name} traceId={name} />
+        ) : view === 'ledger' ? (
+          <LedgerPage range={range} />
         ) : view === 'service' ? (
           <ServicePage key={name} service={name} range={range} />
         ) : (
