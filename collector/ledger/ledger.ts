@@ -129,7 +129,7 @@ export class Ledger {
     const recovered = found.of(receiver, signal);
     const accepted = this.#accepted.of(receiver, signal);
     const queued = waiting.of(receiver, signal) + book.inHand(way);
-    const droppedSum = dropped.values().reduce((sum, items) => sum + items, 0);
+    const droppedSum = [...dropped.values()].reduce((sum, items) => sum + items, 0);
     return {
       signal: signalNames[signal],
       receiver,

@@ -137,6 +137,7 @@ describe('a collector that is killed under load', () => {
         await once(collector.child.process, 'exit');
         gate.release();
         collector = await stack.collector(dataDir, endpoints);
+        await collector.ledger();
       }
       await sender.stop();
       const report = await maker.stop();
@@ -159,6 +160,10 @@ describe('a collector that is killed under load', () => {
           .map(({ attributes }) => Number(attributes.number));
         assert.equal(new Set(numbers).size, numbers.length, 'a span of the agent is there twice');
         assert.equal(numbers.length, report.made);
+      });
+      await eventually(async () => {
+        const { rows } = await collector.ledger();
+        assert.ok(rows.every(({ queued, dropped }) => queued === 0 && Object.keys(dropped).length === 0));
       });
     } finally {
       await sender.stop();

@@ -142,6 +142,51 @@ describe('the page', { skip }, () => {
     assert.match(await page.innerText('main'), /There is no such trace/);
   });
 
+  it('shows the ledger, balanced, in light and dark', async () => {
+    const { page } = window;
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.goto(`${collector.url}/ledger`);
+      await page.waitForSelector('.ledger tbody tr:nth-child(3)');
+      assert.match(page.url(), /#\/ledger$/);
+      await window.picture(`ledger-${colorScheme}`);
+    }
+    await page.emulateMedia({ colorScheme: 'light' });
+    const rows = await page.$$eval('.ledger tbody tr', all =>
+      all.map(row => [...row.cells].map(cell => cell.innerText)),
+    );
+    assert.deepEqual(rows.map(([way]) => way!.split('\n')[0]).sort(), [
+      'logs otlp → store',
+      'metrics otlp → store',
+      'traces otlp → store',
+    ]);
+    for (const row of rows) {
+      const [recovered, accepted, delivered] = row
+        .slice(1, 4)
+        .map(cell => Number(cell.replaceAll(/\D/g, '')));
+      assert.equal(recovered, 0);
+      assert.ok(accepted! > 0 && delivered! > 0);
+      assert.equal(row.at(-1), '0');
+    }
+  });
+
+  it('marks a row of the ledger that has a gap', async () => {
+    const { page } = window;
+    await page.route('**/ledger?', async route => {
+      const response = await route.fetch();
+      const ledger = await response.json();
+      ledger.rows[0] = { ...ledger.rows[0], delivered: 1, gap: 41, dropped: { gave_up: 1200, damaged: 3 } };
+      await route.fulfill({ response, json: ledger });
+    });
+    await page.goto(`${collector.url}/#/ledger`);
+    await page.reload();
+    await page.waitForSelector('.ledger .gap');
+    assert.equal(await page.innerText('.ledger .gap td:last-child'), '41');
+    assert.match(await page.innerText('.failure'), /1 row has a gap/);
+    await window.picture('ledger-gap');
+    await page.unroute('**/ledger?');
+  });
+
   it('had nothing to complain about', () => {
     assert.deepEqual(window.complaints, []);
   });

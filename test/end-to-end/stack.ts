@@ -3,10 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Child } from '../../scripts/child.ts';
-import type { Json } from '../json.ts';
 import type { LedgerPage } from '../../collector/web/self-routes.ts';
+import { Child } from '../../scripts/child.ts';
 import { balancedLedger } from '../collector/ledger/balanced-ledger.ts';
+import type { Json } from '../json.ts';
 import { root } from '../source-tree.ts';
 
 const READY_WITHIN_MS = 30_000;
@@ -19,9 +19,10 @@ export interface Endpoints {
   readonly web: string;
 }
 
-/** Everything a test starts; stopped and removed in reverse order. */
+/** Everything a test starts; stopped and removed in reverse order, after a look at the ledger of every collector that lives. */
 export class Stack {
   readonly #endings: (() => Promise<unknown>)[] = [];
+  readonly #collectors: Collector[] = [];
 
   async folder(): Promise<string> {
     const path = await mkdtemp(join(tmpdir(), 'tricord-'));
@@ -43,7 +44,9 @@ export class Stack {
       ...settings.flatMap(setting => ['--set', setting]),
     ];
     const child = await this.start('collector', '.', args, {}, /"msg":"ready"/);
-    return new Collector(child);
+    const collector = new Collector(child);
+    this.#collectors.push(collector);
+    return collector;
   }
 
   /** One of the examples, observed by the built agent unless it brings its own. */
@@ -90,7 +93,12 @@ export class Stack {
   }
 
   async end(): Promise<void> {
+    const alive = this.#collectors
+      .splice(0)
+      .filter(({ child }) => child.process.exitCode === null && child.process.signalCode === null);
+    const looks = await Promise.allSettled(alive.map(collector => collector.ledger()));
     for (const ending of this.#endings.splice(0).reverse()) await ending();
+    for (const look of looks) if (look.status === 'rejected') throw look.reason;
   }
 }
 
