@@ -251,7 +251,13 @@ service:
   it('join pipelines: the paths run through both', async () => {
     const config = await load([chain('traces/in', 'traces/out')]);
     assert.deepEqual(pathsOf(config), [
-      { receiver: 'otlp', signal: 1, steps: ['forward'], exporter: 'debug' },
+      {
+        receiver: 'otlp',
+        signal: 1,
+        pipelines: ['traces/in', 'traces/out'],
+        steps: ['forward'],
+        exporter: 'debug',
+      },
     ]);
   });
 
