@@ -2,7 +2,8 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { acceptedEncodings, isEncoding, MessageReader, PREFIX_BYTES, unpacked } from './grpc-messages.ts';
 import { GrpcCode, type GrpcStatus, grpcStatus, statusTrailers } from './grpc-status.ts';
-import { TooLargeError } from './refusal.ts';
+import { ThrottledError, TooLargeError } from './refusal.ts';
+import type { Hold } from './request-memory.ts';
 
 const responseHeaders = {
   ':status': constants.HTTP_STATUS_OK,
@@ -14,6 +15,8 @@ const DISCARD_MS = 2000;
 
 /** What a method does with a call. */
 export interface CallHandlers {
+  /** A message of so many bytes begins; the call ends with the status of what is thrown. */
+  begins?(size: number): void;
   message(bytes: Buffer): void;
   /** The client has sent all. */
   end(): void;
@@ -37,7 +40,12 @@ interface Arrived {
 export class GrpcCall {
   readonly #stream: ServerHttp2Stream;
   readonly #encoding: string;
-  readonly #reader = new MessageReader((bytes, compressed) => this.#take(bytes, compressed));
+  readonly #hold: Hold;
+  readonly #reader = new MessageReader((bytes, compressed) => this.#take(bytes, compressed), {
+    begins: size => this.#handlers?.begins?.(size),
+    grows: bytes => this.#hold.take(bytes),
+    ends: bytes => this.#hold.give(bytes),
+  });
   #handlers: CallHandlers | undefined;
   #arrived: Arrived[] = [];
   #paused = false;
@@ -48,9 +56,13 @@ export class GrpcCall {
   #status: GrpcStatus | undefined;
   #over = false;
 
-  /** @param encoding what the client names in `grpc-encoding` */
-  constructor(stream: ServerHttp2Stream, encoding = 'identity') {
+  /**
+   * @param hold what the call holds in memory: released when it is over
+   * @param encoding what the client names in `grpc-encoding`
+   */
+  constructor(stream: ServerHttp2Stream, hold: Hold, encoding = 'identity') {
     this.#stream = stream;
+    this.#hold = hold;
     this.#encoding = encoding;
     stream.on('error', () => undefined); // A reset; `close` follows.
     stream.on('close', () => this.#close());
@@ -70,6 +82,17 @@ export class GrpcCall {
       this.#ended = true;
       this.#handOver();
     });
+  }
+
+  /** Bytes that the method keeps until the call is over. Ends it, with false, when they are too many. */
+  keep(bytes: number): boolean {
+    try {
+      this.#hold.take(bytes);
+      return true;
+    } catch (error) {
+      this.end(grpcStatus(error));
+      return false;
+    }
   }
 
   /** No message is handed over from here, until {@link resume}. */
@@ -129,6 +152,7 @@ export class GrpcCall {
       this.#handlers!.message(bytes);
       return;
     }
+    this.#hold.take(bytes.length);
     this.#arrived.push({ bytes, compressed });
     this.#handOver();
   }
@@ -142,7 +166,10 @@ export class GrpcCall {
         return;
       }
       if (next.compressed) void this.#unpack(next.bytes);
-      else this.#handlers!.message(next.bytes);
+      else {
+        this.#hold.give(next.bytes.length);
+        this.#handlers!.message(next.bytes);
+      }
     }
   }
 
@@ -150,10 +177,11 @@ export class GrpcCall {
     this.#unpacking = true;
     this.#stream.pause();
     try {
-      const message = await unpacked(bytes, this.#encoding);
+      const message = await unpacked(bytes, this.#encoding, this.#hold);
+      this.#hold.give(bytes.length + message.length);
       if (!this.#over) this.#handlers!.message(message);
     } catch (error) {
-      if (error instanceof TooLargeError) this.end(grpcStatus(error));
+      if (error instanceof TooLargeError || error instanceof ThrottledError) this.end(grpcStatus(error));
       else this.end({ code: GrpcCode.internal, message: 'the message does not decompress' });
     }
     this.#unpacking = false;
@@ -171,6 +199,7 @@ export class GrpcCall {
     if (this.#over) return;
     this.#over = true;
     this.#arrived = [];
+    this.#hold.release();
     this.#handlers?.closed();
   }
 }

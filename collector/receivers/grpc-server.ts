@@ -13,6 +13,7 @@ import type { SecureContextOptions, TlsOptions } from 'node:tls';
 import type { Endpoint } from '../config/values.ts';
 import { type CallHandlers, discard, GrpcCall } from './grpc-call.ts';
 import { GrpcCode, grpcStatus } from './grpc-status.ts';
+import { RequestMemory } from './request-memory.ts';
 
 const KIB = 1024;
 
@@ -43,11 +44,17 @@ export type Method = (call: GrpcCall) => CallHandlers;
 export class GrpcServer {
   readonly #methods: ReadonlyMap<string, Method>;
   readonly #server: Http2Server;
+  readonly #memory: RequestMemory;
   readonly #sessions = new Set<ServerHttp2Session>();
 
   /** @param methods by their path, `/package.Service/Method` */
-  constructor(methods: ReadonlyMap<string, Method>, tls: (SecureContextOptions & TlsOptions) | undefined) {
+  constructor(
+    methods: ReadonlyMap<string, Method>,
+    tls: (SecureContextOptions & TlsOptions) | undefined,
+    memory: RequestMemory = new RequestMemory(),
+  ) {
     this.#methods = methods;
+    this.#memory = memory;
     this.#server = tls === undefined ? createServer(options) : createSecureServer({ ...options, ...tls });
     this.#server.maxConnections = CONNECTIONS_MAX;
     this.#server.on('session', session => this.#open(session));
@@ -96,7 +103,8 @@ export class GrpcServer {
     }
     const path = headers[':path'] ?? '';
     const encoding = headers['grpc-encoding'];
-    new GrpcCall(stream, Array.isArray(encoding) ? encoding.at(-1) : encoding).start(
+    const hold = this.#memory.hold(stream.session ?? stream);
+    new GrpcCall(stream, hold, Array.isArray(encoding) ? encoding.at(-1) : encoding).start(
       this.#methods.get(path) ?? unknownMethod(path),
     );
   }
@@ -143,8 +151,9 @@ export function unaryMethod(answer: (request: Buffer) => Promise<Uint8Array>): M
       );
     };
     const message = (bytes: Buffer): void => {
-      if (request === undefined) request = bytes;
-      else call.end({ code: GrpcCode.internal, message: 'a unary call with a second message' });
+      if (request === undefined) {
+        if (call.keep(bytes.length)) request = bytes;
+      } else call.end({ code: GrpcCode.internal, message: 'a unary call with a second message' });
     };
     return { ...ignoring, message, end };
   };

@@ -21,11 +21,20 @@ export class UnsupportedError extends Error {
   }
 }
 
+/** Thrown when a client has its share of the memory for requests. */
+export class ThrottledError extends OfferError {
+  constructor() {
+    super('this client has too much under way', true);
+    this.name = 'ThrottledError';
+  }
+}
+
 /** A row for each way to fail: the codes of `google.rpc.Code` and HTTP, and the word that counters carry. */
 const kinds = {
   malformed: { grpcCode: 3, httpStatus: 400 },
   unsupported: { grpcCode: 3, httpStatus: 415 },
   too_large: { grpcCode: 8, httpStatus: 413 },
+  throttled: { grpcCode: 8, httpStatus: 429 },
   unavailable: { grpcCode: 14, httpStatus: 503 },
   internal: { grpcCode: 13, httpStatus: 500 },
 } as const;
@@ -43,15 +52,15 @@ export function refusalOf(error: unknown): Refusal {
   const reason = reasonOf(error);
   const message = reason === 'internal' ? 'internal error' : (error as Error).message;
   const refusal = { reason, ...kinds[reason], message };
-  return reason === 'unavailable'
-    ? { ...refusal, retryAfterMs: (error as OfferError).retryAfterMs }
-    : refusal;
+  const retryable = reason === 'unavailable' || reason === 'throttled';
+  return retryable ? { ...refusal, retryAfterMs: (error as OfferError).retryAfterMs } : refusal;
 }
 
 function reasonOf(error: unknown): keyof typeof kinds {
   if (error instanceof WireError) return 'malformed';
   if (error instanceof TooLargeError) return 'too_large';
   if (error instanceof UnsupportedError) return 'unsupported';
+  if (error instanceof ThrottledError) return 'throttled';
   if (error instanceof OfferError) return error.retryable ? 'unavailable' : 'malformed';
   return 'internal';
 }

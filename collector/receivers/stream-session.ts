@@ -28,6 +28,8 @@ import { GrpcCode, grpcStatus } from './grpc-status.ts';
 
 const BATCHES_MAX = 4096;
 const HELLO_WITHIN_MS = 10_000;
+/** A resource is a quarter of a batch at most. */
+const HELLO_BYTES_MAX = 1024 * 1024;
 
 /** What a session asks of the service, and tells it. */
 export interface StreamHost {
@@ -100,6 +102,12 @@ export class StreamSession implements CallHandlers {
   }
 
   // For the call.
+
+  /** What would overspend the credit is not even collected. */
+  begins(size: number): void {
+    const most = this.#instance === undefined ? HELLO_BYTES_MAX : this.creditLeft;
+    if (size > most) throw violation(`${size} bytes sent on a credit of ${most}`);
+  }
 
   message(bytes: Buffer): void {
     if (this.#over || this.#finishing) return;

@@ -5,6 +5,7 @@ import { Admission } from './admission.ts';
 import type { CallHandlers, GrpcCall } from './grpc-call.ts';
 import { refuse } from './grpc-server.ts';
 import { GrpcCode } from './grpc-status.ts';
+import { RequestMemory } from './request-memory.ts';
 import { StreamSession } from './stream-session.ts';
 
 const KIB = 1024;
@@ -22,13 +23,15 @@ export class StreamService {
   readonly #context: ComponentContext;
   readonly #intake: Intake;
   readonly #admission: Admission;
+  readonly #memory: RequestMemory;
   readonly #sessions = new Set<StreamSession>();
   /** The current session of each instance, by its id in hex. */
   readonly #instances = new Map<string, StreamSession>();
   #timer: NodeJS.Timeout | undefined;
   #stopping = false;
 
-  constructor(context: ComponentContext, intake: Intake) {
+  constructor(context: ComponentContext, intake: Intake, memory: RequestMemory = new RequestMemory()) {
+    this.#memory = memory;
     this.#context = context;
     this.#intake = intake;
     this.#admission = new Admission(context, 'stream', intake);
@@ -76,9 +79,9 @@ export class StreamService {
     clearInterval(this.#timer);
   }
 
-  /** What a stream may have under way now: its share of the room in the queue. */
+  /** What a stream may have under way now: its share of the room in the queue, and in memory before it. */
   #window(): number {
-    const free = this.#intake.bytesFree();
+    const free = Math.min(this.#intake.bytesFree(), this.#memory.free);
     if (free < WINDOW_BYTES_MIN) return 0;
     return Math.max(WINDOW_BYTES_MIN, Math.min(WINDOW_BYTES, Math.floor(free / this.#sessions.size)));
   }
