@@ -10,9 +10,10 @@ import { observeLedger } from './ledger/observe-ledger.ts';
 import { StartError } from './listen.ts';
 import type { Log } from './log.ts';
 import { Pipelines } from './pipeline.ts';
-import { observeProcess, observeQueue } from './process-telemetry.ts';
+import { observeProcess, observeQueue, observeRequests } from './process-telemetry.ts';
 import type { Queue, QueueEvent } from './queue/queue.ts';
 import { openQueue } from './queue/wal.ts';
+import { RequestMemory } from './receivers/request-memory.ts';
 import { SelfTelemetry } from './self-telemetry.ts';
 import type { Store } from './store/store.ts';
 import { queryRoutes } from './web/query-routes.ts';
@@ -141,6 +142,8 @@ export class Collector {
       segmentBytes: settings.segment_size,
       ageMaxMs: settings.max_age === 0 ? undefined : Math.ceil(settings.max_age),
       whenFull: settings.when_full === 'refuse' ? 'refuse' : 'drop-oldest',
+      // What one client may hold is half of the memory for requests: that must not fill what waits for the disk.
+      waitingBytesMax: config.service.requests.max_size,
       fsync: settings.fsync,
       fsyncIntervalMs: settings.fsync_interval,
       onEvent,
@@ -169,8 +172,10 @@ export class Collector {
 
   async #startReceivers(queue: Queue): Promise<void> {
     const intake = this.#ledger.counting(queue);
+    const memory = new RequestMemory(this.#options.config.service.requests.max_size);
+    observeRequests(this.#telemetry, memory);
     for (const { id, factory, settings } of this.#options.config.receivers) {
-      const receiver: Receiver = await factory.create(settings, this.#contextOf(id), intake);
+      const receiver: Receiver = await factory.create(settings, this.#contextOf(id), intake, memory);
       this.#undo.push(() => receiver.stop());
       await receiver.start();
       this.#receivers[`receiver ${id}`] = 'ok';

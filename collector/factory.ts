@@ -4,6 +4,7 @@ import type { SignalName } from 'tricord/otlp';
 import type { z } from 'zod';
 import type { Component, Consumer, Exporter, Processor } from './component.ts';
 import type { Log } from './log.ts';
+import type { RequestMemory } from './receivers/request-memory.ts';
 import type { SelfTelemetry } from './self-telemetry.ts';
 
 /** What every component is given beside its settings. */
@@ -35,7 +36,8 @@ export interface Factory<Product, Inputs extends unknown[] = []> {
   create(settings: unknown, context: ComponentContext, ...inputs: Inputs): Promise<Product>;
 }
 
-export type ReceiverFactory = Factory<Receiver, [Intake]>;
+/** All receivers share the memory for requests. */
+export type ReceiverFactory = Factory<Receiver, [Intake, RequestMemory]>;
 export type ProcessorFactory = Factory<Processor>;
 export type ExporterFactory = Factory<Exporter>;
 

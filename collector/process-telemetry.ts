@@ -1,5 +1,6 @@
-// Series about the process and the queue, read when somebody looks.
+// Series about the process, the queue and the memory before it, read when somebody looks.
 import type { Queue, QueueStats } from './queue/queue.ts';
+import type { RequestMemory } from './receivers/request-memory.ts';
 import type { Sample, SelfTelemetry } from './self-telemetry.ts';
 
 export function observeProcess(telemetry: SelfTelemetry, version: string): void {
@@ -60,4 +61,12 @@ export function observeQueue(telemetry: SelfTelemetry, queue: Queue): void {
   telemetry.observe('tricord_queue_dropped_batches_total', help, dropped, 'counter');
   const free = (): Sample[] => [{ labels: {}, value: queue.bytesFree() }];
   telemetry.observe('tricord_queue_free_bytes', 'Bytes that may still be offered.', free);
+}
+
+export function observeRequests(telemetry: SelfTelemetry, memory: RequestMemory): void {
+  const bytes = (): Sample[] => [{ labels: {}, value: memory.bytes }];
+  telemetry.observe('tricord_requests_bytes', 'Bytes of requests between socket and queue.', bytes);
+  const throttled = (): Sample[] => [{ labels: {}, value: memory.refusals }];
+  const help = 'Requests that were more than their client’s share.';
+  telemetry.observe('tricord_requests_throttled_total', help, throttled, 'counter');
 }

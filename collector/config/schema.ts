@@ -37,6 +37,9 @@ const queue = section({
   { path: ['segment_size'], error: 'a segment is at most a quarter of max_size' },
 );
 
+/** Half of it is the memory that a message in pieces begins with. */
+const requestsMin = 512 * 1024;
+
 /** `service`: what belongs to the process and to no single component. */
 const service = section({
   /** Where the queue lies, and the store unless it has a path of its own. */
@@ -48,6 +51,12 @@ const service = section({
     .nullish()
     .transform(value => value ?? {}),
   queue: queue.prefault({}),
+  /** Bytes of all requests between their sockets and the queue; one client gets half of it at most. */
+  requests: section({
+    max_size: bytes
+      .refine(size => size >= requestsMin, `the least is ${requestsMin} bytes`)
+      .default(256 * 2 ** 20),
+  }).prefault({}),
   telemetry: section({
     logs: section({ level: z.enum(logLevels).default('info') }).prefault({}),
   }).prefault({}),

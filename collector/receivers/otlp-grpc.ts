@@ -6,6 +6,7 @@ import { listenError } from '../listen.ts';
 import { exportPaths } from '../signals.ts';
 import type { Admission } from './admission.ts';
 import { GrpcServer, type Method, unaryMethod } from './grpc-server.ts';
+import type { RequestMemory } from './request-memory.ts';
 import type { StreamService } from './stream.ts';
 
 /** What a stopping server allows the calls under way to take. */
@@ -27,6 +28,7 @@ export class GrpcListener {
     tls: (SecureContextOptions & TlsOptions) | undefined,
     admission: Admission,
     streams: StreamService,
+    memory?: RequestMemory,
   ) {
     this.#endpoint = endpoint;
     this.#key = key;
@@ -38,7 +40,7 @@ export class GrpcListener {
         unaryMethod(request => admission.admit(signal, request).then(() => empty)),
       );
     }
-    this.#server = new GrpcServer(methods, tls);
+    this.#server = new GrpcServer(methods, tls, memory);
   }
 
   /** @throws StartError that names the address and the key */

@@ -7,8 +7,9 @@ import { requestFromJson, Signal } from 'tricord/otlp';
 import { type Endpoint, endpointText } from '../config/values.ts';
 import { listenError, stopListening } from '../listen.ts';
 import type { Admission } from './admission.ts';
-import { BodyBudget, readBody } from './http-body.ts';
+import { readBody } from './http-body.ts';
 import { REQUEST_BYTES_MAX, refusalOf, statusBytes, UnsupportedError } from './refusal.ts';
+import { type Hold, RequestMemory } from './request-memory.ts';
 
 const PATHS: ReadonlyMap<string, Signal> = new Map([
   ['/v1/traces', Signal.traces],
@@ -25,7 +26,6 @@ const options = {
   maxHeaderSize: 16 * 1024,
 } as const;
 const CONNECTIONS_MAX = 4096;
-const BODY_BYTES_MAX = 4 * REQUEST_BYTES_MAX;
 /** How long the rest of a refused body is read and forgotten, so that the sender gets to the answer. */
 const DISCARD_MS = 2000;
 const STOP_WITHIN_MS = 2000;
@@ -45,7 +45,7 @@ export class HttpListener {
   readonly #key: string;
   readonly #admission: Admission;
   readonly #server: Server;
-  readonly #budget = new BodyBudget(BODY_BYTES_MAX);
+  readonly #memory: RequestMemory;
 
   /** @param key the configuration key that holds the endpoint */
   constructor(
@@ -53,10 +53,12 @@ export class HttpListener {
     key: string,
     tls: (SecureContextOptions & TlsOptions) | undefined,
     admission: Admission,
+    memory: RequestMemory = new RequestMemory(),
   ) {
     this.#endpoint = endpoint;
     this.#key = key;
     this.#admission = admission;
+    this.#memory = memory;
     const listener = (request: IncomingMessage, response: ServerResponse): void => {
       void this.#handle(request, response);
     };
@@ -100,10 +102,19 @@ export class HttpListener {
     if (signal === undefined) return problem(404, `no such path; post to ${[...PATHS.keys()].join(', ')}`);
     if (request.method !== 'POST')
       return { ...problem(405, 'only POST is allowed'), headers: { allow: 'POST' } };
+    const hold = this.#memory.hold(request.socket);
+    try {
+      return await this.#take(request, signal, hold);
+    } finally {
+      hold.release();
+    }
+  }
+
+  async #take(request: IncomingMessage, signal: Signal, hold: Hold): Promise<Answer> {
     const type = contentType(request);
     let payload: Uint8Array;
     try {
-      payload = await this.#payload(request, signal, type);
+      payload = await this.#payload(request, signal, type, hold);
     } catch (error) {
       const broken = request.errored !== null; // The client went away in the middle: nothing was refused.
       if (!broken) this.#admission.countRefusal(signal, error);
@@ -118,12 +129,15 @@ export class HttpListener {
   }
 
   /** The request as protobuf. */
-  async #payload(request: IncomingMessage, signal: Signal, type: string): Promise<Uint8Array> {
+  async #payload(request: IncomingMessage, signal: Signal, type: string, hold: Hold): Promise<Uint8Array> {
     if (type !== PROTOBUF_TYPE && type !== JSON_TYPE) {
       throw new UnsupportedError(`the content type must be ${PROTOBUF_TYPE} or ${JSON_TYPE}`);
     }
-    const body = await readBody(request, this.#budget);
-    return type === JSON_TYPE ? requestFromJson(signal, body, REQUEST_BYTES_MAX) : body;
+    const body = await readBody(request, hold);
+    if (type !== JSON_TYPE) return body;
+    const payload = requestFromJson(signal, body, REQUEST_BYTES_MAX);
+    hold.take(payload.length);
+    return payload;
   }
 }
 

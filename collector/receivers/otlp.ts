@@ -14,6 +14,7 @@ import { StartError } from '../listen.ts';
 import { Admission } from './admission.ts';
 import { GrpcListener } from './otlp-grpc.ts';
 import { HttpListener } from './otlp-http.ts';
+import type { RequestMemory } from './request-memory.ts';
 import { StreamService } from './stream.ts';
 
 interface ProtocolSettings {
@@ -42,31 +43,39 @@ const schema: z.ZodType<OtlpReceiverSettings> = z.strictObject({
     }),
 });
 
-export const otlpReceiver: ReceiverFactory = factory(schema, async (settings, context, intake) => {
-  return new OtlpReceiver(settings, context, intake);
+export const otlpReceiver: ReceiverFactory = factory(schema, async (...inputs) => {
+  return new OtlpReceiver(...inputs);
 });
 
 class OtlpReceiver implements Receiver {
   readonly #listeners: ReadonlyMap<string, GrpcListener | HttpListener>;
 
-  constructor({ protocols }: OtlpReceiverSettings, context: ComponentContext, intake: Intake) {
+  constructor(
+    { protocols }: OtlpReceiverSettings,
+    context: ComponentContext,
+    intake: Intake,
+    memory: RequestMemory,
+  ) {
     const listeners = new Map<string, GrpcListener | HttpListener>();
     const keyOf = (name: string): string => `receivers.${context.id}.protocols.${name}`;
     if (protocols.grpc !== undefined) {
       const key = keyOf('grpc');
       const tls = tlsOptions(protocols.grpc.tls, key);
       const admission = new Admission(context, 'grpc', intake);
-      const streams = new StreamService(context, intake);
+      const streams = new StreamService(context, intake, memory);
       listeners.set(
         'grpc',
-        new GrpcListener(protocols.grpc.endpoint, `${key}.endpoint`, tls, admission, streams),
+        new GrpcListener(protocols.grpc.endpoint, `${key}.endpoint`, tls, admission, streams, memory),
       );
     }
     if (protocols.http !== undefined) {
       const key = keyOf('http');
       const tls = tlsOptions(protocols.http.tls, key);
       const admission = new Admission(context, 'http', intake);
-      listeners.set('http', new HttpListener(protocols.http.endpoint, `${key}.endpoint`, tls, admission));
+      listeners.set(
+        'http',
+        new HttpListener(protocols.http.endpoint, `${key}.endpoint`, tls, admission, memory),
+      );
     }
     this.#listeners = listeners;
   }
