@@ -44,8 +44,13 @@ export class AnswerGate {
     this.#holding = false;
   }
 
+  /** Breaks every connection; new ones are taken. */
+  sever(): void {
+    for (const upstream of this.#upstreams) upstream.destroy();
+  }
+
   close(): void {
     this.#server.close();
-    for (const upstream of this.#upstreams) upstream.destroy();
+    this.sever();
   }
 }
