@@ -88,7 +88,7 @@ export class ExportLoop {
   /** Resolves when all that was in the queue is exported. Nothing may be offered any more. */
   async drain(): Promise<void> {
     this.#draining = true;
-    if (this.#reader.idle()) this.#idle.abort();
+    this.#idle.abort(); // Reading gives what there is from now on: what is damaged will not come, however long it waits.
     await this.#running;
   }
 

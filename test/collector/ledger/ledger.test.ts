@@ -319,6 +319,17 @@ describe('what is dropped', () => {
     });
   }
 
+  it('because it is damaged at the very end holds up no shutdown', { timeout: 10_000 }, async t => {
+    const directory = await scratchDirectory(t);
+    const rig = await Rig.open(t, { directory, exporters: { x: {} }, queue: { hotBytesMax: 0 } });
+    await rig.offer(2);
+    await rig.offer(3);
+    await flip(directory, 'span 2', 0);
+    rig.start();
+    await rig.drain();
+    assert.deepEqual(columns(rig.row('x')), { ...zero, accepted: 5, delivered: 2, queued: 3 });
+  });
+
   it('because nobody takes it has one row, not one for each exporter', async t => {
     const { rig } = await cases.unrouted(t);
     const rows = rig.ledger.rows().filter(({ receiver }) => receiver === 'otlp/gone');
