@@ -69,6 +69,15 @@ export class Ledger {
     return book;
   }
 
+  /** The way of what no pipeline takes; undefined when one does, or when another exporter answers for it. */
+  unrouted(book: ExporterBook, receiver: string, signal: Signal): WayAccount | undefined {
+    if (book !== this.#books[0]) return undefined;
+    const isIt = (way: WayAccount): boolean => way.receiver === receiver && way.signal === signal;
+    const known = this.#books.flatMap(({ ways }) => ways).find(isIt);
+    if (known === undefined) return book.way(receiver, signal, []);
+    return known.pipelines.length === 0 ? known : undefined;
+  }
+
   rows(): LedgerRow[] {
     return this.#books.flatMap(book => {
       const counts = book.reader.counts();
@@ -110,15 +119,6 @@ export class Ledger {
     for (const { source, signal, items } of all.entries()) {
       if (items > 0) this.unrouted(book, source, signal);
     }
-  }
-
-  /** The way of what no pipeline takes; undefined when one does, or when another exporter answers for it. */
-  unrouted(book: ExporterBook, receiver: string, signal: Signal): WayAccount | undefined {
-    if (book !== this.#books[0]) return undefined;
-    const isIt = (way: WayAccount): boolean => way.receiver === receiver && way.signal === signal;
-    const known = this.#books.flatMap(({ ways }) => ways).find(isIt);
-    if (known === undefined) return book.way(receiver, signal, []);
-    return known.pipelines.length === 0 ? known : undefined;
   }
 
   #row(book: ExporterBook, way: WayAccount, { found, waiting, lost }: ReaderCounts): LedgerRow {
