@@ -93,6 +93,9 @@ export const dropReasons = [
   'point_without_value',
   /** It was durable and cannot be read any more. */
   'damaged',
+  /** Its segment was dropped at the queue's cap on size, or on age. */
+  'queue_size',
+  'queue_age',
   /** No pipeline takes its signal from its receiver. */
   'unrouted',
 ] as const;

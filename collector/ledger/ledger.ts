@@ -124,8 +124,9 @@ export class Ledger {
   #row(book: ExporterBook, way: WayAccount, { found, waiting, lost }: ReaderCounts): LedgerRow {
     const { receiver, signal, pipelines, delivered, filtered } = way;
     const dropped = new Map(way.dropped);
-    const damaged = lost.of(receiver, signal);
-    if (damaged !== 0) dropped.set('damaged', damaged);
+    for (const [loss, items] of lost) {
+      if (items.of(receiver, signal) !== 0) dropped.set(loss, items.of(receiver, signal));
+    }
     const recovered = found.of(receiver, signal);
     const accepted = this.#accepted.of(receiver, signal);
     const queued = waiting.of(receiver, signal) + book.inHand(way);

@@ -9,7 +9,7 @@ import type { Inventory } from './inventory.ts';
 import type { DirectoryLock } from './lock.ts';
 import { SegmentLog } from './log.ts';
 import { origin, positionOf, segmentOf } from './position.ts';
-import type { DropReason, Queue, QueueOptions, QueueStats, Reader } from './queue.ts';
+import type { CapReason, Queue, QueueOptions, QueueStats, Reader } from './queue.ts';
 import { type ReaderHost, WalReader } from './reader.ts';
 import type { Recovered } from './recovery.ts';
 import { Tail } from './tail.ts';
@@ -81,7 +81,7 @@ export class DurableQueue implements Queue, ReaderHost {
   #appended = 0n;
   #duplicates = 0n;
   #refused = 0n;
-  readonly #dropped: Record<DropReason, bigint> = { size: 0n, age: 0n };
+  readonly #dropped: Record<CapReason, bigint> = { size: 0n, age: 0n };
   #damaged: number;
   #diskErrors = 0n;
 
@@ -234,7 +234,7 @@ export class DurableQueue implements Queue, ReaderHost {
       if (this.#reclaimDue) await this.#reclaim();
       if (this.#ageDue) await this.#dropOverdue();
       this.#admission.measure(this.log.bytes());
-      this.#admission.overdue = this.#isOverdue();
+      this.#admission.overdue = this.#settings.whenFull === 'refuse' && this.#isOverdue();
     }
     this.#working = undefined;
   }
@@ -359,12 +359,13 @@ export class DurableQueue implements Queue, ReaderHost {
     }
   }
 
-  async #drop(reason: DropReason): Promise<void> {
+  async #drop(reason: CapReason): Promise<void> {
     const oldest = this.log.segments[0]!;
     const settled = this.#leastOf(reader => reader.cursor);
     const count = await this.log.countBehind(oldest, settled).catch(() => oldest.records);
     await this.log.dropOldest();
     this.#dropped[reason] += BigInt(count);
+    this.#inventory.dropped(oldest.number, `queue_${reason}`);
     this.tail.forget(positionOf(oldest.number + 1, 0));
     for (const reader of this.#readers.values()) reader.release();
     if (count > 0)

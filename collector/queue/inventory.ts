@@ -1,7 +1,7 @@
 // How many items lie in which segment, and how many of them each reader has still to get.
 import type { Position, QueuedBatch } from '../component.ts';
 import { segmentOf } from './position.ts';
-import type { ReaderCounts } from './queue.ts';
+import type { Loss, ReaderCounts } from './queue.ts';
 import { Tally } from './tally.ts';
 
 /*
@@ -10,13 +10,15 @@ import { Tally } from './tally.ts';
  *                waiting = 60 − 35 + 25
  *
  * Invariant: a segment's count grows when a record is found at the start or becomes durable, a reader's when it gets a record; neither is
- * made from the other. So what a reader leaves behind in a segment without having got it was lost on the disk.
+ * made from the other. So what a reader leaves behind in a segment without having got it was lost on the disk, or dropped with it.
  */
 
 interface Stock {
   readonly items: Tally;
   /** It was there at the start; such a segment never grows. */
   readonly found: boolean;
+  /** What it is to a reader that has left the segment without having got all of it. */
+  loss: Loss;
 }
 
 export class Inventory {
@@ -33,6 +35,12 @@ export class Inventory {
     if (this.#accounts.length > 0) this.#stockOf(segmentOf(position), false).items.add(source, signal, items);
   }
 
+  /** A segment was deleted before every reader had got all of it. */
+  dropped(segment: number, loss: Loss): void {
+    const stock = this.#stocks.get(segment);
+    if (stock !== undefined) stock.loss = loss;
+  }
+
   account(): ReaderAccount {
     const account = new ReaderAccount(this);
     this.#accounts.push(account);
@@ -41,6 +49,17 @@ export class Inventory {
 
   itemsIn(segment: number): Tally {
     return this.#stocks.get(segment)?.items ?? new Tally();
+  }
+
+  /** The segments from one on and before another, with what has become of each. */
+  *losses(from: number, before: number): Generator<readonly [Loss, Tally]> {
+    for (const [number, { loss, items }] of this.#stocks) {
+      if (number >= from && number < before) yield [loss, items];
+    }
+  }
+
+  lossOf(segment: number): Loss {
+    return this.#stocks.get(segment)?.loss ?? 'damaged';
   }
 
   /** The sum of the segments from one on and before another, as far as they fit the condition. */
@@ -61,7 +80,7 @@ export class Inventory {
   #stockOf(segment: number, found: boolean): Stock {
     let stock = this.#stocks.get(segment);
     if (stock === undefined) {
-      stock = { items: new Tally(), found };
+      stock = { items: new Tally(), found, loss: 'damaged' };
       this.#stocks.set(segment, stock);
     }
     return stock;
@@ -72,7 +91,7 @@ export class Inventory {
 export class ReaderAccount {
   readonly #inventory: Inventory;
   readonly #found = new Tally();
-  readonly #lost = new Tally();
+  readonly #lost = new Map<Loss, Tally>();
   /** Of the segment that the reader is in: what it got, or had got before the start. */
   #passed = new Tally();
   #segment = 0;
@@ -109,10 +128,16 @@ export class ReaderAccount {
   /** The reader is in this segment now; what it did not get of those before is lost to it. */
   enter(segment: number): void {
     if (segment <= this.#segment) return;
-    this.#lost.merge(this.#inventory.sum(this.#segment, segment)).merge(this.#passed, -1);
+    for (const [loss, items] of this.#inventory.losses(this.#segment, segment)) this.#lose(loss, items);
+    this.#lose(this.#inventory.lossOf(this.#segment), this.#passed, -1);
     this.#passed = new Tally();
     this.#segment = segment;
     this.#inventory.prune();
+  }
+
+  #lose(loss: Loss, items: Tally, factor: 1 | -1 = 1): void {
+    const lost = this.#lost.get(loss) ?? new Tally();
+    this.#lost.set(loss, lost.merge(items, factor));
   }
 
   counts(): ReaderCounts {

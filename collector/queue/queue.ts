@@ -1,5 +1,5 @@
 // The queue's whole contract: open, offer, read, done. `wal.ts` keeps it on disk.
-import type { Batch, Consumer, Offered, Position, QueuedBatch } from '../component.ts';
+import type { Batch, Consumer, DropReason, Offered, Position, QueuedBatch } from '../component.ts';
 import type { Disk } from './disk.ts';
 import type { Tally } from './tally.ts';
 
@@ -44,7 +44,10 @@ export interface QueueOptions {
 export type FullPolicy = 'refuse' | 'drop-oldest';
 
 /** The cap that a dropped batch had met. */
-export type DropReason = 'size' | 'age';
+export type CapReason = 'size' | 'age';
+
+/** Why a reader did not get what was durable. */
+export type Loss = Extract<DropReason, 'damaged' | 'queue_size' | 'queue_age'>;
 
 export type FsyncMode = 'always' | 'interval' | 'never';
 
@@ -100,7 +103,7 @@ export interface ReaderCounts {
   /** Not read yet. */
   readonly waiting: Tally;
   /** Were durable, and are not readable any more. */
-  readonly lost: Tally;
+  readonly lost: ReadonlyMap<Loss, Tally>;
 }
 
 export interface QueueStats {
@@ -119,7 +122,7 @@ export interface QueueStats {
   /** Bytes that a crash left behind the last whole record: never acknowledged. */
   readonly tornBytes: bigint;
   /** Batches that were deleted before every reader had settled them; some may have been on their way. */
-  readonly dropped: Readonly<Record<DropReason, bigint>>;
+  readonly dropped: Readonly<Record<CapReason, bigint>>;
   /** Offers refused, for whichever reason. */
   readonly refused: bigint;
   /** Failed operations of the disk. */

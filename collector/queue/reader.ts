@@ -106,7 +106,7 @@ export class WalReader implements Reader {
         host.passed();
         return batches;
       }
-      if (signal.aborted) break;
+      if (signal.aborted && host.changes === seen) break; // What came while it looked is still to be read.
       if (batches !== undefined) await host.changed(seen, signal);
     }
     return [];

@@ -154,7 +154,7 @@ class ListReader implements Reader {
   }
 
   counts(): ReaderCounts {
-    return { found: new Tally(), waiting: new Tally(), lost: new Tally() };
+    return { found: new Tally(), waiting: new Tally(), lost: new Map() };
   }
 }
 
