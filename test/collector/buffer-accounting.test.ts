@@ -11,7 +11,8 @@ const NEWEST_WITHOUT = 12.4;
 async function collections(mode: 'as-heap' | 'as-ever'): Promise<number> {
   const child = join(import.meta.dirname, 'buffer-child.ts');
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [
-    ...['--disable-warning=ExperimentalWarning', '--conditions=source', child, mode],
+    // How many collections there are depends on how fast they are, unless they have no threads of their own.
+    ...['--single-threaded-gc', '--disable-warning=ExperimentalWarning', '--conditions=source', child, mode],
   ]);
   assert.equal(stderr, '');
   return Number(stdout);
@@ -22,7 +23,7 @@ const skip = Number.parseFloat(process.versions.v8) < 13.6 && 'this V8 does not 
 it('a stream of buffers brings about fewer collections of the whole heap', { skip }, async () => {
   const asEver = await collections('as-ever');
   const asHeap = await collections('as-heap');
-  assert.ok(asHeap > 0 && asHeap < asEver * 0.8, `${asHeap} instead of ${asEver}`);
+  assert.ok(asHeap > 0 && asHeap * 2 < asEver, `${asHeap} instead of ${asEver}`);
 });
 
 it('a V8 that does not know the flag is left alone', () => {
