@@ -39,7 +39,7 @@ export class EncodedText {
     this.text = keptText(text);
     this.length = 2 + text.length;
     const bytes = Uint8Array.of(0x0a, text.length, ...Buffer.from(text, 'latin1'));
-    // No NaN: its sign byte is ASCII.
+    // No NaN: one has a byte beyond ASCII.
     this.chunks = chunksOf(bytes) ?? NOTHING;
   }
 }

@@ -40,8 +40,9 @@ export class Writer {
   overflowed = false;
   readonly #anchorHigh: number;
   readonly #anchorLow: number;
-  readonly #keys = new KeyTable();
-  readonly #names = new NameTable();
+  /** Made when they are needed: many a writer only frames. */
+  #keys: KeyTable | undefined;
+  #names: NameTable | undefined;
   /** The memory of `bytes` once more, for whole words and for text. */
   #view!: DataView;
   #text!: Buffer;
@@ -268,6 +269,7 @@ export class Writer {
   /** A string field whose text is most likely one of a few. */
   name(field: number, value: string): void {
     const { pos } = this;
+    this.#names ??= new NameTable();
     const usual = this.#names.find(value);
     if (usual === undefined || field > 15 || pos + 8 * usual.chunks.length > this.end)
       return this.string(field, value);
@@ -357,6 +359,7 @@ export class Writer {
   /** Each attribute as a `KeyValue` in the repeated field `field`. */
   attributes(field: number, list: AttributeList): void {
     const { keys, values, count } = list;
+    this.#keys ??= new KeyTable();
     for (let i = 0; i < count; i++) {
       const key = keys[i]!;
       const value = values[i];
@@ -370,8 +373,7 @@ export class Writer {
   /** A `KeyValue` that was encoded before; false, with nothing written, when it was not, or does not fit. */
   #usualKeyValue(field: number, key: EncodedKey, value: AnyValue): boolean {
     const { bytes, pos } = this;
-    const usual = key.with(value);
-    const { chunks, length } = usual;
+    const { chunks, length } = key.with(value);
     if (length === 0 || pos + 2 + 8 * chunks.length > this.end) return false;
     bytes[pos] = field * 8 + WireType.len;
     bytes[pos + 1] = length;
