@@ -1,7 +1,7 @@
 // Scenario `http`: what a request to a small service costs more with an agent in front of the service.
 import { canPin } from './cores.ts';
 import { addedRatio, type Contestant, type Figures, type Ratio, ratio, type Scenario } from './scenario.ts';
-import { type Framework, Service, type ServiceAgent, type ServiceOptions } from './service.ts';
+import { type Framework, Service, type ServiceAgent, type ServiceOptions, type Turnover } from './service.ts';
 import { median } from './statistics.ts';
 import type { Turn } from './turns.ts';
 
@@ -48,8 +48,8 @@ async function bareMaximum(framework: Framework): Promise<number> {
 function measure(options: ServiceOptions, turn: Turn): Promise<Figures> {
   return Service.during(options, async service => {
     await turn.take(() => service.turnover(WARM_UP_SECONDS));
-    const runs: Awaited<ReturnType<Service['turnover']>>[] = [];
-    const middle = (of: (run: (typeof runs)[number]) => number): number => median(runs.map(of));
+    const runs: Turnover[] = [];
+    const middle = (of: (run: Turnover) => number): number => median(runs.map(of));
     for (let number = 0; number < TURNS; number++)
       runs.push(await turn.take(() => service.turnover(TURN_SECONDS)));
     const perSecond = middle(run => run.perCoreSecond);

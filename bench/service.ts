@@ -33,7 +33,7 @@ interface Listening {
 }
 
 /** Under load, and until everything that the agent held back is done: per request, and as if the core had done only that. */
-interface Turnover extends LoadReport {
+export interface Turnover extends LoadReport {
   readonly processMicros: number;
   readonly mainMicros: number;
   /** Requests that one core answers, and does the agent's work for. */

@@ -141,7 +141,7 @@ export class Collector {
       bytesMax: settings.max_size,
       segmentBytes: settings.segment_size,
       ageMaxMs: settings.max_age === 0 ? undefined : Math.ceil(settings.max_age),
-      whenFull: settings.when_full === 'refuse' ? 'refuse' : 'drop-oldest',
+      whenFull: settings.when_full,
       // What one client may hold is half of the memory for requests: that must not fill what waits for the disk.
       waitingBytesMax: config.service.requests.max_size,
       fsync: settings.fsync,

@@ -79,7 +79,7 @@ export class Admission {
   /** Bytes that the disk still takes beside what waits, or that waiting records may take from the oldest. */
   #room(): number {
     const { bytesMax, whenFull } = this.#limits;
-    const most = whenFull === 'drop-oldest' ? bytesMax / 2 : bytesMax - this.#diskBytes;
+    const most = whenFull === 'drop_oldest' ? bytesMax / 2 : bytesMax - this.#diskBytes;
     return Math.floor(most - this.#waitingBytes);
   }
 }

@@ -5,7 +5,6 @@ import type { Disk } from './disk.ts';
 import { type Entry, horizonRecords, layOut } from './group.ts';
 import { offsetOf, positionOf, segmentOf } from './position.ts';
 import type { FsyncMode } from './queue.ts';
-import { RecordKind } from './record.ts';
 import type { Warn } from './recovery.ts';
 import { SegmentScanner } from './scan.ts';
 import { newMarker, type Segment, SegmentWriter } from './segment.ts';
@@ -112,14 +111,7 @@ export class SegmentLog {
     try {
       const scanner = new SegmentScanner(file, segment, offsetOf(position));
       let count = 0;
-      for (
-        let record = await scanner.next(segment.length);
-        record;
-        record = await scanner.next(segment.length)
-      ) {
-        const isBatch = record.header.kind === RecordKind.batch;
-        if (isBatch && positionOf(segment.number, record.offset) > position) count++;
-      }
+      for await (const _ of scanner.batchesBehind(position)) count++;
       return count;
     } finally {
       await file.close();

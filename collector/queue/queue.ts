@@ -19,7 +19,7 @@ export interface QueueOptions {
   readonly ageMaxMs?: number | undefined;
   /**
    * What happens at `bytesMax` and `ageMaxMs`. `refuse` (default): offers are refused until readers have made room, and
-   * nothing that was acknowledged is lost. `drop-oldest`: the oldest segment is deleted, and what some reader had not settled
+   * nothing that was acknowledged is lost. `drop_oldest`: the oldest segment is deleted, and what some reader had not settled
    * of it is counted as dropped.
    */
   readonly whenFull?: FullPolicy | undefined;
@@ -41,7 +41,7 @@ export interface QueueOptions {
   readonly disk?: Disk | undefined;
 }
 
-export type FullPolicy = 'refuse' | 'drop-oldest';
+export type FullPolicy = 'refuse' | 'drop_oldest';
 
 /** The cap that a dropped batch had met. */
 export type CapReason = 'size' | 'age';

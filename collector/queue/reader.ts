@@ -204,10 +204,9 @@ export class WalReader implements Reader {
     if (segment !== undefined && segment.last > this.#after) {
       this.#reading = segment;
       const scanner = await this.#scannerOf(segment);
-      for (let next = await scanner.next(segment.length); next; next = await scanner.next(segment.length)) {
-        const { kind, signal, items } = next.header;
-        if (kind !== RecordKind.batch || positionOf(number, next.offset) <= this.#after) continue;
-        left.add(sourceOf(next), signal as Signal, items);
+      for await (const record of scanner.batchesBehind(this.#after)) {
+        const { signal, items } = record.header;
+        left.add(sourceOf(record), signal as Signal, items);
       }
       await this.#closeSegment();
     }

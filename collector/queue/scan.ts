@@ -1,7 +1,9 @@
 // Reads the records of one segment file in order, and finds the next whole one behind damage.
 import { crc32 } from 'node:zlib';
+import type { Position } from '../component.ts';
 import type { DiskFile } from './disk.ts';
-import { decodeRecordHeader, type RecordHeader, recordHeaderBytes } from './record.ts';
+import { positionOf } from './position.ts';
+import { decodeRecordHeader, type RecordHeader, RecordKind, recordHeaderBytes } from './record.ts';
 import type { Segment } from './segment.ts';
 
 /** A whole record, its checksums verified. `body` is a view of memory that nobody writes to again. */
@@ -86,6 +88,15 @@ export class SegmentScanner {
       return { header, offset, body };
     }
     return undefined;
+  }
+
+  /** The batches behind the position, up to the end of the segment as it is now. */
+  async *batchesBehind(position: Position): AsyncGenerator<ScannedRecord> {
+    const { number, length } = this.#segment;
+    for (let record = await this.next(length); record; record = await this.next(length)) {
+      const isBatch = record.header.kind === RecordKind.batch;
+      if (isBatch && positionOf(number, record.offset) > position) yield record;
+    }
   }
 
   /** The record was not wanted yet: it comes again. */

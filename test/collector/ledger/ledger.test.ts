@@ -301,7 +301,7 @@ const cases: Readonly<Record<DropReason, Case>> = {
     return { rig, row: rig.row('x'), items: 15 };
   },
   queue_size: async t => {
-    const queue = { segmentBytes: 4096, bytesMax: 16_384, hotBytesMax: 0, whenFull: 'drop-oldest' } as const;
+    const queue = { segmentBytes: 4096, bytesMax: 16_384, hotBytesMax: 0, whenFull: 'drop_oldest' } as const;
     const rig = await Rig.open(t, { directory: await scratchDirectory(t), exporters: { x: {} }, queue });
     for (let batch = 0; batch < 60; batch++) await rig.offer(5);
     rig.start();
@@ -311,7 +311,7 @@ const cases: Readonly<Record<DropReason, Case>> = {
     return { rig, row: rig.row('x'), items: 5 * Number(size) };
   },
   queue_age: async t => {
-    const queue = { segmentBytes: 4096, hotBytesMax: 0, whenFull: 'drop-oldest', ageMaxMs: 1 } as const;
+    const queue = { segmentBytes: 4096, hotBytesMax: 0, whenFull: 'drop_oldest', ageMaxMs: 1 } as const;
     const rig = await Rig.open(t, { directory: await scratchDirectory(t), exporters: { x: {} }, queue });
     for (let batch = 0; batch < 8; batch++) await rig.offer(15);
     while (rig.queue.stats().dropped.age < 8n) await new Promise(setImmediate);

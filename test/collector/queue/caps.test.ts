@@ -15,7 +15,7 @@ import {
 } from './scratch.ts';
 
 const small = { segmentBytes: 4096, bytesMax: 16_384, hotBytesMax: 2000 } as const;
-const dropping = { ...small, whenFull: 'drop-oldest' } as const;
+const dropping = { ...small, whenFull: 'drop_oldest' } as const;
 const hour = 3_600_000;
 
 async function offerMany(queue: Queue, count: number, bytes = 1000): Promise<string[]> {

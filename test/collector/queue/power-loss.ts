@@ -4,6 +4,7 @@ import type { Queue, Reader } from '../../../collector/queue/queue.ts';
 import { openQueue } from '../../../collector/queue/wal.ts';
 import { promise, shortened } from './breach.ts';
 import { MemoryDisk, type Operation, type Random, seededRandom } from './memory-disk.ts';
+import { textOf } from './scratch.ts';
 
 const directory = '/queue';
 const readers = ['a', 'b'];
@@ -185,8 +186,4 @@ class Life {
   #below(bound: number): number {
     return Math.floor(this.#random() * bound);
   }
-}
-
-function textOf(batch: QueuedBatch): string {
-  return Buffer.from(batch.payload).toString();
 }
