@@ -129,8 +129,9 @@ class Agent implements Tricord {
       events: options.eventCountLimit,
       links: options.linkCountLimit,
     };
-    const sampler = createSampler(tracesSampler, tracesSamplerArg);
-    return new TracerProvider({ sink: this.#transport.sink, sampler, limits });
+    const { sink } = this.#transport;
+    const sampler = createSampler(tracesSampler, tracesSamplerArg, sink);
+    return new TracerProvider({ sink, sampler, limits });
   }
 
   #loggerProvider(): LoggerProvider {
@@ -182,6 +183,7 @@ function createTransport(options: Readonly<Options>): Transport {
     ),
     anchorUnixNanos: processClock.anchorUnixNanos,
     ringBytes: options.ringBytes,
+    resendBytes: options.resendBytes,
     tracesLingerMs: options.tracesLinger,
     logsLingerMs: options.logsLinger,
     thread: options.transportThread,

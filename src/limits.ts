@@ -8,7 +8,9 @@ type LimitName =
   | 'ring_bytes_min'
   | 'ring_bytes_max'
   | 'batch_bytes_max'
-  | 'unacked_bytes_max'
+  | 'resend_bytes_default'
+  | 'resend_bytes_min'
+  | 'resend_bytes_max'
   | 'attributes_max'
   | 'events_max'
   | 'links_max'
@@ -35,8 +37,10 @@ export const limits: Readonly<Record<LimitName, number>> = {
   ring_bytes_max: 1024 * MIB,
   /** Bytes of one batch on the stream. */
   batch_bytes_max: 512 * KIB,
-  /** Bytes sent or waiting, kept until they are acknowledged. */
-  unacked_bytes_max: 16 * MIB,
+  /** Bytes of batches sent or waiting, kept until they are acknowledged. */
+  resend_bytes_default: 32 * MIB,
+  resend_bytes_min: 4 * MIB,
+  resend_bytes_max: 1024 * MIB,
   /** Attributes, events and links of one span, attributes of one event or log record (OpenTelemetry's defaults). */
   attributes_max: 128,
   events_max: 128,
@@ -67,5 +71,5 @@ export const limits: Readonly<Record<LimitName, number>> = {
 };
 
 if (limits.frame_bytes_max > limits.batch_bytes_max) throw new RangeError('a frame must fit into a batch');
-if (limits.batch_bytes_max * 2 > limits.unacked_bytes_max)
-  throw new RangeError('two batches must fit into the resend buffer');
+if (limits.batch_bytes_max * 4 > limits.resend_bytes_min)
+  throw new RangeError('a batch of each signal and another one must fit into the resend buffer');

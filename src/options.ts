@@ -35,6 +35,7 @@ export interface Options {
   tracesLinger: number;
   logsLinger: number;
   ringBytes: number;
+  resendBytes: number;
   transportThread: boolean;
   flushTimeout: number;
 }
@@ -320,6 +321,12 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
     limits.ring_bytes_default,
     { min: limits.ring_bytes_min, max: limits.ring_bytes_max, unit: 'bytes' },
     'Size of the buffer between the application and the transport thread, rounded up to a power of two.',
+  ),
+  resendBytes: quantity(
+    'TRICORD_RESEND_BYTES',
+    limits.resend_bytes_default,
+    { min: limits.resend_bytes_min, max: limits.resend_bytes_max, unit: 'bytes' },
+    'Size of the buffer of batches that the collector has not acknowledged. Behind its first quarter ever fewer records are kept, each with its weight.',
   ),
   transportThread: flag(
     'TRICORD_TRANSPORT_THREAD',

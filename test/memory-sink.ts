@@ -14,8 +14,11 @@ export interface Frame {
 
 export class MemorySink implements Sink {
   readonly frames: Frame[] = [];
-  /** What {@link Sink.level} says. */
-  fill = 0;
+  /** What {@link Sink.room} and {@link Sink.samplingProbability} say. */
+  share = 1;
+  bound = 1;
+  /** How often {@link Sink.leaveOut} was called, by signal. */
+  readonly leftOut: Record<Signal, number> = { 1: 0, 2: 0, 3: 0 };
   /** While true, `begin` has no room. */
   full = false;
   refused = 0;
@@ -37,7 +40,7 @@ export class MemorySink implements Sink {
     return known >= 0 ? known : this.#scopes.push(scope) - 1;
   }
 
-  begin(kind: FrameKind, scope: number): Writer | null {
+  begin(kind: FrameKind, scope: number, _vital = false): Writer | null {
     if (this.#open !== undefined) throw new Error('a frame is open already');
     if (this.full) {
       this.refused++;
@@ -68,8 +71,16 @@ export class MemorySink implements Sink {
     return writer.bytes.subarray(0, writer.pos);
   }
 
-  level(): number {
-    return this.fill;
+  room(): number {
+    return this.share;
+  }
+
+  samplingProbability(): number {
+    return this.bound;
+  }
+
+  leaveOut(signal: Signal): void {
+    this.leftOut[signal]++;
   }
 
   /** The frames of one signal as the bytes of one request with a single scope: `…Request{resource_…=1{scope_…=2{frames}}}`. */

@@ -46,7 +46,7 @@ function produce(ring: RingProducer, scope: number, from: number, to: number): v
     if (i % LOOK_EVERY === 0) while (ring.level() > LEVEL_MAX);
     if (interval > 0) while (now() - startedAt < (i - from) * interval);
     message.fill(i, interval > 0 ? now() : 0);
-    const writer = ring.begin(Signal.traces, scope);
+    const writer = ring.begin(Signal.traces, scope, false);
     if (writer === null) continue;
     writer.raw(message.bytes);
     ring.commit(1);

@@ -53,7 +53,7 @@ class AgentSender implements SenderClient {
 
   constructor(connect: (ledger: Ledger, control: Control, events: ClientEvents) => Client) {
     const control = new Control(allocateRing(limits.ring_bytes_min));
-    this.#ledger = new Ledger(control);
+    this.#ledger = new Ledger(control, limits.resend_bytes_default);
     this.#client = connect(this.#ledger, control, {
       progress: () => this.#progress.notify(),
       connected: () => {},
@@ -65,9 +65,7 @@ class AgentSender implements SenderClient {
   }
 
   hasRoom(): boolean {
-    return (
-      this.#ledger.bytes + limits.batch_bytes_max <= limits.unacked_bytes_max && !this.#client.isBlocked()
-    );
+    return this.#ledger.hasRoom() && !this.#client.isBlocked();
   }
 
   send({ bytes, items }: ExportRequest): void {

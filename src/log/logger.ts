@@ -5,6 +5,7 @@ import { AttributeSlots, cleanText, cleanValue, setException } from '../context/
 import type { Clock } from '../context/clock.ts';
 import type { SpanIdentity } from '../context/identity.ts';
 import { ObservabilityContext } from '../context/observability-context.ts';
+import { Threshold } from '../context/threshold.ts';
 import { limits } from '../limits.ts';
 import {
   encodeLine,
@@ -17,6 +18,7 @@ import { encodeLogRecord } from '../transport/otlp/logs.ts';
 import type { AnyValue, AttributeList, Sink } from '../transport/otlp/record.ts';
 import { FrameKind, Signal } from '../transport/otlp/record.ts';
 import { severityOfName } from '../transport/otlp/severity.ts';
+import { THRESHOLD_KEY, Thinning, withThresholdLabel } from './thinning.ts';
 
 /** What happened to log records since the start; every number only grows. */
 export interface LogCounters extends ValueCounters {
@@ -75,6 +77,7 @@ export class LogPipeline {
   readonly clock: Clock;
   readonly limits: AttributeLimits;
   readonly line: LineScratch;
+  readonly thinning: Thinning;
   /** Names of keys as a frame carries them, where they are not pino's. */
   readonly #keys = new WeakMap<LineKeys, string>();
   /** Whether a time can be read, by the length of its text: most loggers write one kind. */
@@ -93,6 +96,7 @@ export class LogPipeline {
     this.clock = clock;
     this.limits = attributeLimits;
     this.line = new LineScratch(attributeLimits);
+    this.thinning = new Thinning(sink);
   }
 
   keysText(keys: LineKeys): string {
@@ -125,12 +129,16 @@ export class LogPipeline {
   }
 
   finish(scope: number, scratch: LogScratch): void {
-    const writer = this.sink.begin(Signal.logs, scope);
+    const writer = this.sink.begin(Signal.logs, scope, this.thinning.isVital(scratch.severityNumber));
     if (writer === null) this.counters.refused++;
     else {
       encodeLogRecord(writer, scratch);
       this.count(this.sink.commit(1));
     }
+    this.give(scratch);
+  }
+
+  give(scratch: LogScratch): void {
     scratch.clear();
     this.#scratch = scratch;
   }
@@ -158,33 +166,43 @@ export class Logger implements OtelLogger {
   emit(record: LogRecord): void {
     if (typeof record !== 'object' || record === null) return;
     const scratch = this.#pipeline.take();
+    let passed = true;
     try {
-      this.#fill(scratch, record);
+      passed = this.#fill(scratch, record);
     } catch {
       this.#pipeline.counters.rejected++;
     }
-    this.#pipeline.finish(this.#scope, scratch);
+    if (passed) this.#pipeline.finish(this.#scope, scratch);
+    else this.#pipeline.give(scratch);
   }
 
-  #fill(scratch: LogScratch, record: LogRecord): void {
-    const { clock, limits, counters } = this.#pipeline;
+  /** False when there is no room for the record. */
+  #fill(scratch: LogScratch, record: LogRecord): boolean {
+    const { clock, limits, counters, thinning } = this.#pipeline;
     const context =
       record.context === undefined
         ? ObservabilityContext.active()
         : ObservabilityContext.from(record.context);
+    scratch.severityText = cleanText(record.severityText, limits.valueLength, counters);
+    scratch.severityNumber = severityNumber(record.severityNumber, scratch.severityText);
+    scratch.attributes.setLabels(context.labels, limits);
+    if (thinning.isOn()) {
+      const threshold = thinning.pass(scratch.severityNumber, context.identity);
+      if (threshold === undefined) return false;
+      if (threshold !== Threshold.none)
+        scratch.attributes.set(THRESHOLD_KEY, threshold.text, limits, counters);
+    }
     scratch.observedTime =
       record.observedTimestamp === undefined ? clock.now() : clock.fromTimeInput(record.observedTimestamp);
     scratch.time = record.timestamp === undefined ? undefined : clock.fromTimeInput(record.timestamp);
     scratch.identity = context.identity;
     scratch.flags = context.identity?.traceFlags ?? 0;
-    scratch.attributes.setLabels(context.labels, limits);
     if (record.exception !== undefined) setException(scratch.attributes, record.exception, limits, counters);
     if (typeof record.attributes === 'object' && record.attributes !== null)
       scratch.attributes.setAll(record.attributes, limits, counters);
     scratch.body = cleanValue(record.body, limits.valueLength, counters);
-    scratch.severityText = cleanText(record.severityText, limits.valueLength, counters);
-    scratch.severityNumber = severityNumber(record.severityNumber, scratch.severityText);
     scratch.eventName = cleanText(record.eventName, limits.valueLength, counters);
+    return true;
   }
 
   enabled(): boolean {
@@ -211,8 +229,16 @@ export class Logger implements OtelLogger {
     facts.head = head;
     facts.identity = from.identity;
     facts.labels = from.labels;
+    let vital = false;
+    if (pipeline.thinning.isOn()) {
+      const severity = pipeline.thinning.severityOfHead(head?.level ?? '');
+      const threshold = pipeline.thinning.pass(severity, from.identity);
+      if (threshold === undefined) return;
+      if (threshold !== Threshold.none) facts.labels = withThresholdLabel(from.labels, threshold);
+      vital = pipeline.thinning.isVital(severity);
+    }
     facts.observedTime = pipeline.saysTime(head) ? undefined : pipeline.clock.now();
-    const writer = pipeline.sink.begin(FrameKind.line, this.#scope);
+    const writer = pipeline.sink.begin(FrameKind.line, this.#scope, vital);
     if (writer === null) {
       pipeline.counters.refused++;
       return;

@@ -62,6 +62,8 @@ export class MeterProvider implements OtelMeterProvider {
   #collecting: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #down = false;
+  /** Grows to 1 until the next collection. */
+  #due = 0;
 
   constructor(options: MeterProviderOptions) {
     const { cardinalityLimit, exemplarFilter, histogramAggregation, interval, timeout, producers } = {
@@ -106,11 +108,19 @@ export class MeterProvider implements OtelMeterProvider {
     return meter;
   }
 
-  /** Collects at every interval from now on; does not keep the process alive. */
+  /** Collects at every interval from now on, at longer ones while the sink fills; does not keep the process alive. */
   start(): void {
     if (this.#down || this.#timer !== undefined) return;
-    this.#timer = ObservabilityContext.root.run(() => setInterval(() => this.collect(), this.#interval));
+    this.#timer = ObservabilityContext.root.run(() => setInterval(() => this.#turn(), this.#interval));
     this.#timer.unref();
+  }
+
+  /** A collection holds all that the ones before it held: with room for one in n, only each n-th is made. */
+  #turn(): void {
+    this.#due += this.#sink.room();
+    if (this.#due < 1) return;
+    this.#due = 0;
+    void this.collect();
   }
 
   /**
@@ -215,7 +225,7 @@ export class MeterProvider implements OtelMeterProvider {
     let next = 0;
     while (next < metric.size) {
       const first = next;
-      const writer = this.#sink.begin(Signal.metrics, this.#sink.scope(scope));
+      const writer = this.#sink.begin(Signal.metrics, this.#sink.scope(scope), false);
       if (writer === null) return;
       next = encode(writer, metric, first);
       // A point that no frame holds goes to the sink as well, which counts it as dropped.

@@ -201,7 +201,7 @@ export class SpanPipeline {
 
   /** Writes an ended record into the sink and takes the record back. */
   finish(record: PooledRecord): void {
-    const writer = this.sink.begin(Signal.traces, record.scope);
+    const writer = this.sink.begin(Signal.traces, record.scope, record.statusCode === STATUS_ERROR);
     if (writer === null) this.counters.refused++;
     else {
       encodeSpan(writer, record);

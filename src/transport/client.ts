@@ -7,6 +7,8 @@ export interface Client {
   send(batch: OutgoingBatch): void;
   /** The collector holds back more than it takes: nothing new should be drained. */
   isBlocked(): boolean;
+  /** What is sent now goes out at once. Else it may as well go on gathering: fewer batches, and fewer bytes around them. */
+  isReady(): boolean;
   /** Somebody waits for the batches: connect now, and follow failures with the next attempt quickly. */
   hurry(): void;
   /** Ends the connection in order, within the time. Batches that are not settled stay so. */

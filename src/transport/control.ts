@@ -22,11 +22,14 @@ export const Word = {
   busy: 51,
   /** 1 while a collector answers. */
   connected: 52,
-  /** Upper bound of the sampling probability that the collector asks for, in {@link SAMPLING_UNIT}. */
+  /** Upper bound of the sampling probability that the collector asks for, in {@link SHARE_UNIT}. */
   sampling: 53,
+  /** How full the transport thread is with batches that are not settled, in {@link SHARE_UNIT}. */
+  held: 54,
 } as const;
 
-export const SAMPLING_UNIT = 1_000_000_000;
+/** Shares of 0 to 1 as whole numbers. */
+export const SHARE_UNIT = 1_000_000_000;
 
 /** What the transport thread does, and so what the producer must do after publishing a frame. */
 export const ConsumerState = {
@@ -40,7 +43,7 @@ export const ConsumerState = {
   blocked: 3,
 } as const;
 
-/** Counters by signal. One writer each, the application thread or the transport thread. */
+/** Counters by signal. One writer each, the application thread or the transport thread. All but one only grow. */
 export const SignalCounter = {
   /** Items published in the ring. */
   accepted: 0,
@@ -58,6 +61,10 @@ export const SignalCounter = {
   lost: 6,
   /** Items that came after the shutdown. */
   droppedClosed: 7,
+  /** What was left out before it was made, for want of room. */
+  leftOut: 8,
+  /** Items that the transport thread holds: counted, each time, from what lies there. */
+  held: 9,
 } as const;
 
 /** Counters of the transport thread as a whole. */
@@ -95,6 +102,10 @@ export class Control {
 
   count(counter: number, signal: Signal, items: number): void {
     this.#counters[counter * SIGNALS + signal - 1]! += items;
+  }
+
+  note(counter: number, signal: Signal, items: number): void {
+    this.#counters[counter * SIGNALS + signal - 1] = items;
   }
 
   counted(counter: number, signal: Signal): number {

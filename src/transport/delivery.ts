@@ -1,7 +1,7 @@
 // Joins ring, loop and client, and keeps the shared words that tell of them.
 import type { ClientEvents } from './client.ts';
 import { type CollectorClientOptions, openCollectorClient } from './collector-client.ts';
-import { Control, SAMPLING_UNIT, ThreadCounter, Word } from './control.ts';
+import { Control, SHARE_UNIT, ThreadCounter, Word } from './control.ts';
 import type { SamplingDirective } from './otlp/stream-frame.ts';
 import { type ThreadOptions, TransportThread } from './thread.ts';
 
@@ -53,11 +53,11 @@ export function openDelivery(options: DeliveryOptions, tell: (failure: string) =
 function samplingWord(control: Control): (directive: SamplingDirective) => void {
   let lapse: NodeJS.Timeout | undefined;
   const set = (probability: number): void => {
-    Atomics.store(control.words, Word.sampling, Math.round(probability * SAMPLING_UNIT));
+    Atomics.store(control.words, Word.sampling, Math.round(probability * SHARE_UNIT));
   };
   return ({ probability, validMs }) => {
-    const units = Math.round(probability * SAMPLING_UNIT);
-    if (!(units >= 1 && units <= SAMPLING_UNIT && validMs >= 1)) {
+    const units = Math.round(probability * SHARE_UNIT);
+    if (!(units >= 1 && units <= SHARE_UNIT && validMs >= 1)) {
       control.countThread(ThreadCounter.nonsense);
       return;
     }

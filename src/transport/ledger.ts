@@ -1,7 +1,7 @@
 // The batches between the ring and their settlement, and the account of them.
 import { limits } from '../limits.ts';
-import { type Control, SignalCounter } from './control.ts';
-import type { Signal } from './otlp/record.ts';
+import { type Control, SHARE_UNIT, SignalCounter, Word } from './control.ts';
+import { Signal } from './otlp/record.ts';
 import { BATCH_HEAD_BYTES_MAX } from './otlp/stream-frame.ts';
 
 /** Bytes in front of a payload: room for gRPC's prefix and the stream's batch head, so that a payload never moves. */
@@ -20,6 +20,8 @@ export const ENVELOPE_BYTES = 24;
 /** A buffer for any batch. What fills less than half of one gets memory of its own size. */
 const SPARE_BYTES: number = HEADROOM_BYTES + limits.batch_bytes_max + ENVELOPE_BYTES;
 const SPARE_BYTES_WORTH: number = SPARE_BYTES / 2;
+/** What is kept free for the batches that are still gathering: one of each signal. */
+const RESERVE_BYTES: number = Object.keys(Signal).length * limits.batch_bytes_max;
 /** Large batches that are under way at the same time while a collector keeps up. */
 const SPARES_MAX = 4;
 
@@ -35,12 +37,20 @@ export class Ledger {
   /** Number of the batch opened last, counting from 1. */
   opened = 0;
   readonly #control: Control;
+  readonly #bytesMax: number;
   /** In the order of opening. */
   readonly #open = new Map<OutgoingBatch, number>();
   readonly #spares: Uint8Array[] = [];
 
-  constructor(control: Control) {
+  /** @param bytesMax of all open batches together; whoever opens them holds it, by {@link hasRoom} */
+  constructor(control: Control, bytesMax: number) {
     this.#control = control;
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Whether there is room for one batch of every signal. */
+  hasRoom(): boolean {
+    return this.bytes + RESERVE_BYTES <= this.#bytesMax;
   }
 
   /** Memory for a batch of so many bytes, {@link HEADROOM_BYTES} included; what is in it is arbitrary. */
@@ -56,17 +66,30 @@ export class Ledger {
   }
 
   open(batch: OutgoingBatch): void {
-    this.bytes += batch.buffer.length;
     this.#open.set(batch, ++this.opened);
+    this.#changeBytes(batch.buffer.length);
   }
 
   /** The batch is done with: delivered, but for `rejected` of its items. */
   settle(batch: OutgoingBatch, rejected = 0): void {
     if (!this.#open.delete(batch)) return;
-    this.bytes -= batch.buffer.length;
+    this.#changeBytes(-batch.buffer.length);
     const refused = Math.min(rejected, batch.items);
     this.#control.count(SignalCounter.delivered, batch.signal, batch.items - refused);
     this.#control.count(SignalCounter.rejected, batch.signal, refused);
+  }
+
+  #changeBytes(by: number): void {
+    this.bytes += by;
+    const share = this.bytes / (this.#bytesMax - RESERVE_BYTES);
+    Atomics.store(this.#control.words, Word.held, Math.round(Math.min(share, 1) * SHARE_UNIT));
+  }
+
+  /** Items of a signal in all open batches. */
+  items(signal: Signal): number {
+    let items = 0;
+    for (const batch of this.#open.keys()) if (batch.signal === signal) items += batch.items;
+    return items;
   }
 
   /** The open batches, in the order of opening. */

@@ -59,6 +59,10 @@ export class OtlpClient implements Client {
     return this.#connected && this.#waiting.length > 0;
   }
 
+  isReady(): boolean {
+    return this.#pause === undefined && this.#inFlight < IN_FLIGHT_MAX;
+  }
+
   hurry(): void {
     this.#backoff.hurry();
     if (performance.now() < this.#throttledUntil) return;

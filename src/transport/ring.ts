@@ -1,8 +1,9 @@
 // The single-producer single-consumer byte ring between the application thread and the transport thread.
 import { limits } from '../limits.ts';
-import { CONTROL_BYTES, ConsumerState, Control, SignalCounter, Word } from './control.ts';
+import { CONTROL_BYTES, ConsumerState, Control, SHARE_UNIT, SignalCounter, Word } from './control.ts';
 import { type FrameKind, type ScopeRecord, type Signal, type Sink, signalOf } from './otlp/record.ts';
 import { Writer } from './otlp/writer.ts';
+import { RING_FROM, roomOf } from './room.ts';
 import { ScopeDefinitions } from './scope-definition.ts';
 
 /*
@@ -27,6 +28,8 @@ const FRAME_HEAD_BYTES = 12;
 const FRAME_BYTES_MAX: number = FRAME_HEAD_BYTES + limits.frame_bytes_max;
 /** What must be free to begin a frame at all; less than this is full. */
 const FRAME_ROOM_MIN = 128;
+/** The part of the ring that only what is vital may fill. */
+const VITAL_SHARE = 1 / 16;
 const SCOPE_DEFINITION = 0;
 
 const padded = (bytes: number): number => (bytes + 3) & ~3;
@@ -46,6 +49,7 @@ export function allocateRing(bytes: number, position = 0): SharedArrayBuffer {
   const { words } = new Control(memory);
   words[Word.head] = position;
   words[Word.tail] = position;
+  words[Word.sampling] = SHARE_UNIT;
   return memory;
 }
 
@@ -62,6 +66,10 @@ export class RingProducer implements Sink {
   readonly #onScope: () => void;
   /** Whether the definition of a scope lies in the ring, by its number. */
   readonly #defined: boolean[] = [];
+  /** Bytes that what is not vital may fill. */
+  readonly #ordinaryMax: number;
+  /** Bytes up to which nobody asks how full it is. */
+  readonly #roomyMax: number;
   #head: number;
   /** The tail as it was seen last: never ahead of the real one. */
   #tail: number;
@@ -77,6 +85,8 @@ export class RingProducer implements Sink {
     this.#onScope = onScope;
     this.#control = new Control(memory);
     this.#capacity = capacityOf(memory);
+    this.#ordinaryMax = this.#capacity * (1 - VITAL_SHARE);
+    this.#roomyMax = this.#capacity * RING_FROM;
     this.#bytes = new Uint8Array(memory, CONTROL_BYTES);
     this.#words = new Int32Array(memory, CONTROL_BYTES, this.#bytes.length >> 2);
     this.#writer = new Writer(this.#bytes, anchorUnixNanos);
@@ -93,14 +103,15 @@ export class RingProducer implements Sink {
     return this.#scopes.all();
   }
 
-  begin(kind: FrameKind, scope: number): Writer | null {
+  begin(kind: FrameKind, scope: number, vital: boolean): Writer | null {
     const signal = signalOf(kind);
     this.#signal = signal;
     if (this.#closed) {
       this.#control.count(SignalCounter.droppedClosed, signal, 1);
       return null;
     }
-    if ((this.#defined[scope] === true || this.#define(scope)) && this.#open()) {
+    const admitted = vital || this.#used() <= this.#ordinaryMax || this.#usedNow() <= this.#ordinaryMax;
+    if (admitted && (this.#defined[scope] === true || this.#define(scope)) && this.#open()) {
       this.#label = (scope << 4) | kind;
       return this.#writer;
     }
@@ -119,9 +130,23 @@ export class RingProducer implements Sink {
     return true;
   }
 
+  room(): number {
+    const held = Atomics.load(this.#control.words, Word.held) / SHARE_UNIT;
+    const ring = this.#used() <= this.#roomyMax ? 0 : this.level();
+    return held === 0 && ring === 0 ? 1 : roomOf(held, ring);
+  }
+
+  samplingProbability(): number {
+    return Atomics.load(this.#control.words, Word.sampling) / SHARE_UNIT;
+  }
+
+  leaveOut(signal: Signal): void {
+    this.#control.count(SignalCounter.leftOut, signal, 1);
+  }
+
+  /** Fill level, 0 to 1. */
   level(): number {
-    this.#tail = Atomics.load(this.#control.words, Word.tail);
-    return this.#used() / this.#capacity;
+    return this.#usedNow() / this.#capacity;
   }
 
   /** From now on every frame is refused and counted. */
@@ -131,6 +156,11 @@ export class RingProducer implements Sink {
 
   #used(): number {
     return (this.#head - this.#tail) | 0;
+  }
+
+  #usedNow(): number {
+    this.#tail = Atomics.load(this.#control.words, Word.tail);
+    return this.#used();
   }
 
   /** Points the writer at the free bytes behind head; false when there are too few. */

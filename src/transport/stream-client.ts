@@ -112,6 +112,10 @@ export class StreamClient implements Client {
     return this.#answeredAt !== undefined && this.#sent < this.#entries.length;
   }
 
+  isReady(): boolean {
+    return this.#answeredAt !== undefined && this.#sent === this.#entries.length;
+  }
+
   hurry(): void {
     this.#backoff.hurry();
     if (this.#retry !== undefined) this.#connect();

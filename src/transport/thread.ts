@@ -29,6 +29,8 @@ export interface ThreadOptions {
   readonly resource: Uint8Array;
   readonly tracesLingerMs: number;
   readonly logsLingerMs: number;
+  /** Bound of the batches that are not settled, those that gather included. */
+  readonly resendBytes: number;
   /** What a loop before this one has left behind, out of the same ring and under the same instance ID. */
   readonly held?: Held | undefined;
 }
@@ -54,7 +56,7 @@ export class TransportThread {
 
   constructor(options: ThreadOptions, control: Control, connect: Connect) {
     this.#control = control;
-    this.ledger = new Ledger(control);
+    this.ledger = new Ledger(control, options.resendBytes);
     for (const { batch } of options.held?.batches ?? []) this.ledger.open(batch);
     this.#client = connect(this.ledger, options.held, client => this.#replace(client));
     this.#ring = new RingConsumer(options.memory);
@@ -79,7 +81,7 @@ export class TransportThread {
       this.#drain();
       this.#sendDue();
       this.#answerFlush();
-      this.#noteIdle();
+      this.#noteHeld();
       await this.#pause();
     }
   }
@@ -121,10 +123,9 @@ export class TransportThread {
     this.wake();
   }
 
-  /** Room for one batch of every signal beside what is open, so that all together stay under the limit. */
+  /** Room beside what is open for all that gathers. */
   #hasRoom(): boolean {
-    const reserve = Object.keys(this.#builders).length * limits.batch_bytes_max;
-    return this.ledger.bytes + reserve <= limits.unacked_bytes_max && !this.#client.isBlocked();
+    return this.ledger.hasRoom() && !this.#client.isBlocked();
   }
 
   #drain(): void {
@@ -180,8 +181,9 @@ export class TransportThread {
     this.#client.send(batch);
   }
 
-  /** Milliseconds until the batch that is due first; infinite when none gathers. */
+  /** Milliseconds until the batch that is due first; infinite when none gathers, or none could go. */
   #dueInMs(): number {
+    if (!this.#client.isReady()) return Number.POSITIVE_INFINITY;
     let due = Number.POSITIVE_INFINITY;
     for (const builder of Object.values(this.#builders)) {
       if (!builder.isEmpty()) due = Math.min(due, builder.since + this.#lingerMs[builder.signal]);
@@ -192,7 +194,7 @@ export class TransportThread {
   #sendDue(): void {
     const now = performance.now();
     for (const builder of Object.values(this.#builders)) {
-      const due = builder.since + this.#lingerMs[builder.signal] - now <= 1;
+      const due = this.#client.isReady() && builder.since + this.#lingerMs[builder.signal] - now <= 1;
       if (!builder.isEmpty() && (due || this.#flush !== undefined)) this.#send(builder);
     }
   }
@@ -214,15 +216,21 @@ export class TransportThread {
     const delivered = flush.last !== undefined && this.ledger.isSettled(flush.last);
     if (!delivered && flush.failures < FLUSH_FAILURES_MAX) return;
     this.#flush = undefined;
+    this.#noteHeld();
     Atomics.store(words, Word.flushDelivered, delivered ? 1 : 0);
     Atomics.store(words, Word.flushDone, asked);
     Atomics.notify(words, Word.flushDone);
   }
 
-  /** Clears the busy word when everything drained is settled. */
-  #noteIdle(): void {
-    const gathering = Object.values(this.#builders).some(builder => !builder.isEmpty());
-    if (!gathering && this.ledger.isEmpty()) Atomics.store(this.#control.words, Word.busy, 0);
+  /** Counts what is drained and not settled; clears the busy word when that is nothing. */
+  #noteHeld(): void {
+    let all = 0;
+    for (const builder of Object.values(this.#builders)) {
+      const items = builder.items + this.ledger.items(builder.signal);
+      this.#control.note(SignalCounter.held, builder.signal, items);
+      all += items;
+    }
+    if (all === 0) Atomics.store(this.#control.words, Word.busy, 0);
   }
 
   /** Waits for frames, for them to gather, for room, or for the next batch to be due. */
@@ -290,7 +298,8 @@ class BatchBuilder {
   readonly #resource: Uint8Array;
   readonly #scopes = new Map<number, ScopeFrames>();
   readonly #writer = new Writer(new Uint8Array(0));
-  #items = 0;
+  /** How many it gathers. */
+  items = 0;
   #bytes = 0;
 
   constructor(signal: Signal, resource: Uint8Array) {
@@ -338,7 +347,7 @@ class BatchBuilder {
 
   #added(frames: ScopeFrames, length: number, items: number): void {
     this.#bytes += length - frames.length;
-    this.#items += items;
+    this.items += items;
     frames.length = length;
   }
 
@@ -360,7 +369,7 @@ class BatchBuilder {
       writer.raw(definition);
       writer.raw(bytes.subarray(0, length));
     }
-    const batch = { signal: this.signal, items: this.#items, buffer: writer.bytes.subarray(0, writer.pos) };
+    const batch = { signal: this.signal, items: this.items, buffer: writer.bytes.subarray(0, writer.pos) };
     this.#clear();
     return batch;
   }
@@ -371,7 +380,7 @@ class BatchBuilder {
       if (frames.length === 0) this.#scopes.delete(scope);
       frames.length = 0;
     }
-    this.#items = 0;
+    this.items = 0;
     this.#bytes = 0;
   }
 }

@@ -7,7 +7,7 @@ import { OptionError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { Backoff } from './backoff.ts';
 import type { Held } from './client.ts';
-import { Control, SAMPLING_UNIT, SignalCounter, ThreadCounter, Word } from './control.ts';
+import { Control, SignalCounter, ThreadCounter, Word } from './control.ts';
 import type { DeliveryOptions } from './delivery.ts';
 import { checkTls, type EndpointOptions, parseEndpoint } from './endpoint.ts';
 import { Signal, type SignalName, type Sink } from './otlp/record.ts';
@@ -26,6 +26,8 @@ export interface TransportOptions extends EndpointOptions {
   readonly anchorUnixNanos: bigint;
   /** Size of the ring; rounded up to a power of two within the limits. */
   readonly ringBytes: number;
+  /** Bound of the batches that are not settled; within the limits. */
+  readonly resendBytes: number;
   /** Milliseconds that an ended span, and a log record, may wait for others. Metrics do not wait. */
   readonly tracesLingerMs: number;
   readonly logsLingerMs: number;
@@ -46,6 +48,10 @@ export interface SignalStats {
   /** Held by a transport thread that died, or that was shut down before they were delivered. */
   readonly lost: number;
   readonly pending: number;
+  /** By how much `pending` differs from what lies in the ring and with the thread: 0 whenever nothing moves. */
+  readonly gap: number;
+  /** Never made, for want of room: log records, and spans with all that would have been below them. Others carry the weight. */
+  readonly leftOut: number;
   /** Never accepted: the ring was full, the record was over the limit of a frame, or the transport was shut down. */
   readonly dropped: { readonly full: number; readonly tooLarge: number; readonly closed: number };
 }
@@ -54,6 +60,10 @@ export interface TransportStats {
   readonly signals: Readonly<Record<SignalName, SignalStats>>;
   /** Fill level of the ring, 0 to 1. */
   readonly level: number;
+  /** The share of spans, and of log records below WARN, that there is room for now. */
+  readonly room: number;
+  /** Upper bound of the head sampling probability that the collector asks for; 1 when it asks for nothing. */
+  readonly samplingProbability: number;
   readonly connected: boolean;
   readonly connections: number;
   readonly connectionFailures: number;
@@ -123,17 +133,11 @@ export class Transport {
     this.#instanceId = options.instanceId;
     this.#memory = allocateRing(options.ringBytes);
     this.#control = new Control(this.#memory);
-    this.#control.words[Word.sampling] = SAMPLING_UNIT;
     this.#producer = new RingProducer(this.#memory, options.anchorUnixNanos, () => this.#startFirst());
     this.sink = this.#producer;
     // After what the application does first, which is to load: the thread would compete with it for the processor.
     this.#starting = setImmediate(() => this.#startFirst());
     this.#starting.unref();
-  }
-
-  /** Upper bound of the head sampling probability that the collector asks for; 1 when it asks for nothing. */
-  samplingProbability(): number {
-    return Atomics.load(this.#control.words, Word.sampling) / SAMPLING_UNIT;
   }
 
   stats(): TransportStats {
@@ -145,6 +149,8 @@ export class Transport {
         logs: this.#signalStats(Signal.logs),
       },
       level: this.#producer.level(),
+      room: this.#producer.room(),
+      samplingProbability: this.#producer.samplingProbability(),
       connected: Atomics.load(control.words, Word.connected) === 1,
       connections: control.countedThread(ThreadCounter.connections),
       connectionFailures: control.countedThread(ThreadCounter.connectionFailures),
@@ -165,12 +171,16 @@ export class Transport {
     const rejected = counted(SignalCounter.rejected);
     const lost = counted(SignalCounter.lost);
     const accepted = counted(SignalCounter.accepted);
+    const pending = accepted - delivered - rejected - lost;
+    const inRing = accepted - counted(SignalCounter.drained);
     return {
       accepted,
       delivered,
       rejected,
       lost,
-      pending: accepted - delivered - rejected - lost,
+      pending,
+      gap: pending - inRing - counted(SignalCounter.held),
+      leftOut: counted(SignalCounter.leftOut),
       dropped: {
         full: counted(SignalCounter.droppedFull),
         tooLarge: counted(SignalCounter.droppedTooLarge),
@@ -319,10 +329,10 @@ export class Transport {
   #deliveryOptions(held: Held | undefined): DeliveryOptions {
     const { endpoint, headers, certificate, clientCertificate, clientKey, timeoutMs, protocol } =
       this.#options;
-    const { resource, tracesLingerMs, logsLingerMs } = this.#options;
+    const { resource, tracesLingerMs, logsLingerMs, resendBytes } = this.#options;
     return {
       ...{ endpoint, headers, certificate, clientCertificate, clientKey, timeoutMs, protocol },
-      ...{ resource, tracesLingerMs, logsLingerMs, held },
+      ...{ resource, tracesLingerMs, logsLingerMs, resendBytes, held },
       instanceId: this.#instanceId,
       memory: this.#memory,
       definitions: this.#producer.definitions(),
@@ -375,7 +385,9 @@ export class Transport {
       const settled =
         counted(SignalCounter.delivered) + counted(SignalCounter.rejected) + counted(SignalCounter.lost);
       control.count(SignalCounter.lost, signal, Math.max(0, counted(SignalCounter.drained) - settled));
+      control.note(SignalCounter.held, signal, 0);
     }
+    Atomics.store(control.words, Word.held, 0);
     Atomics.store(control.words, Word.busy, 0);
     Atomics.store(control.words, Word.connected, 0);
     Atomics.notify(control.words, Word.flushDone);

@@ -23,6 +23,38 @@ beforeEach(() => {
   telemetry.clear();
 });
 
+describe('lines without room for all', () => {
+  it('are left out below WARN alone, and those kept say it; what pino writes stays whole', () => {
+    const logger = pino({ level: 'debug' }, destination);
+    const named = pino({ formatters: { level: level => ({ level }) } }, destination);
+    const count = 2000;
+    telemetry.room = 1 / 4;
+    for (let i = 0; i < count; i++) {
+      logger.debug('d');
+      logger.info('i');
+      named.info('n');
+      logger.warn('w');
+      named.error('e');
+    }
+    telemetry.room = 1;
+    assert.equal(lines.length, 5 * count);
+    const kept = {
+      d: [1 / 16, 'f'],
+      i: [1 / 4, 'c'],
+      n: [1 / 4, 'c'],
+      w: [1, undefined],
+      e: [1, undefined],
+    } as const;
+    const { records } = telemetry;
+    for (const [body, [share, threshold]] of Object.entries(kept)) {
+      const of = records.filter(record => record.body === body);
+      const fiveDeviations = 5 * Math.sqrt(count * share * (1 - share));
+      assert.ok(Math.abs(of.length - count * share) <= fiveDeviations, `${of.length} of ${body}`);
+      for (const record of of) assert.equal(record.attributes['sampling.threshold'], threshold);
+    }
+  });
+});
+
 describe('a line under a span', () => {
   it('has the IDs behind level and time, and is otherwise as pino writes it', () => {
     const options = { base: null, timestamp: false };

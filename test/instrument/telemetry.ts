@@ -63,6 +63,11 @@ export class Telemetry {
     this.#sink.frames.length = 0;
   }
 
+  /** The share that there is room for. */
+  set room(share: number) {
+    this.#sink.share = share;
+  }
+
   get spans(): SeenSpan[] {
     return spansIn(this.#sink).map(span => ({
       name: span.name,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type DecodedLogRecord, FrameKind, Writer } from 'tricord/otlp';
+import { type DecodedLogRecord, FrameKind, type Sink, Writer } from 'tricord/otlp';
 import { Clock, processClock } from '../../src/context/clock.ts';
 import { SpanIdentity } from '../../src/context/identity.ts';
 import { ObservabilityContext } from '../../src/context/observability-context.ts';
@@ -28,10 +28,16 @@ function emit(
   return { record, lines: sink.lines.counters };
 }
 
+/** A sink with room for one frame, where the writer is. */
+function sinkInto(writer: Writer): Sink {
+  const pressure = { room: () => 1, samplingProbability: () => 1, leaveOut() {} };
+  return { scope: () => 0, begin: () => writer, commit: () => !writer.overflowed, ...pressure };
+}
+
 /** The frame that carries a line. */
 function frameOf(line: string, context: ObservabilityContext): Buffer {
   const writer = new Writer(new Uint8Array(64 * 1024));
-  const sink = { scope: () => 0, begin: () => writer, commit: () => true, level: () => 0 };
+  const sink = sinkInto(writer);
   new LoggerProvider({ sink }).getLogger('x').emitJsonLine(line, context);
   return Buffer.from(writer.bytes.subarray(0, writer.pos));
 }
@@ -306,12 +312,7 @@ describe('the bounds of a line', () => {
     for (let room = 0; room < size + 8; room++) guarded(room, read);
     for (let room = 0; room < frame.length + 8; room++) {
       const { overflowed } = guarded(room, writer => {
-        const sink = {
-          scope: () => 0,
-          begin: () => writer,
-          commit: () => !writer.overflowed,
-          level: () => 0,
-        };
+        const sink = sinkInto(writer);
         new LoggerProvider({ sink }).getLogger('x').emitJsonLine(line, context);
       });
       assert.equal(overflowed, room < frame.length, `room of ${room}`);

@@ -26,6 +26,57 @@ function emitted(record: LogRecord) {
   return { decoded, provider };
 }
 
+describe('without room for all records', () => {
+  const kinds: readonly [number, number][] = [
+    [SeverityNumber.DEBUG, 1 / 16],
+    [SeverityNumber.INFO, 1 / 4],
+    [SeverityNumber.WARN, 1],
+    [SeverityNumber.FATAL, 1],
+    [SeverityNumber.UNSPECIFIED, 1],
+  ];
+  for (const [severityNumber, share] of kinds)
+    it(`severity ${severityNumber} is kept at a share of ${share}, and says so`, () => {
+      const { sink, logger } = setUp();
+      sink.share = 1 / 4;
+      for (let i = 0; i < 4000; i++) logger.emit({ severityNumber, body: 'x', context: root });
+      const records = logRecordsIn(sink);
+      const fiveDeviations = 5 * Math.sqrt(4000 * share * (1 - share));
+      assert.ok(Math.abs(records.length - 4000 * share) <= fiveDeviations, `${records.length} of 4000`);
+      assert.equal(sink.leftOut[3], 4000 - records.length);
+      const threshold = { 1: undefined, 0.25: 'c', 0.0625: 'f' }[share];
+      for (const record of records) assert.equal(attributesOf(record)['sampling.threshold'], threshold);
+    });
+
+  it('a trace has all of its records or none, and a record may have more to say', () => {
+    const { sink, logger } = setUp();
+    sink.share = 1 / 2;
+    const under = (randomness: string): ObservabilityContext => {
+      const identity = SpanIdentity.fromHex(`123456789abcdef012${randomness}`, 'b7ad6b7169203331', 3)!;
+      return root.withSpan(trace.wrapSpanContext(identity)).withLabels({ job: 'etl' });
+    };
+    for (const randomness of ['80000000000000', '7fffffffffffff'])
+      for (let i = 0; i < 10; i++)
+        logger.emit({ severityText: 'info', attributes: { i }, context: under(randomness) });
+    const attributes = logRecordsIn(sink).map(record => JSON.stringify(attributesOf(record)));
+    assert.deepEqual(
+      attributes,
+      Array.from({ length: 10 }, (_, i) => `{"job":"etl","sampling.threshold":"8","i":${i}}`),
+    );
+  });
+
+  it('a record that cannot be read is not left out', () => {
+    const { sink, logger } = setUp();
+    sink.share = Number.MIN_VALUE;
+    const record = {
+      get severityNumber(): number {
+        throw new Error('no');
+      },
+    };
+    logger.emit(record);
+    assert.equal(logRecordsIn(sink).length, 1);
+  });
+});
+
 describe('a log record', () => {
   it('carries times, severity, body, attributes and event name', () => {
     const time = Date.now();

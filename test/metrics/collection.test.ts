@@ -190,6 +190,29 @@ describe('a collection', () => {
     provider.getMeter('later').createCounter('d').add(1);
   });
 
+  it('comes less often while there is less room, and as often as before when there is room again', async t => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const { sink, provider, meter } = fixture({ interval: 1000 });
+    meter.createCounter('c').add(1);
+    const collectionsIn = (turns: number): number => {
+      const before = sink.frames.length;
+      for (let i = 0; i < turns; i++) t.mock.timers.tick(1000);
+      return sink.frames.length - before;
+    };
+    provider.start();
+    assert.equal(collectionsIn(5), 5);
+    sink.share = 0.25;
+    assert.equal(collectionsIn(20), 5);
+    sink.share = Math.exp(-6);
+    assert.equal(collectionsIn(400), 0);
+    sink.share = 1;
+    assert.equal(collectionsIn(5), 5);
+    sink.share = Math.exp(-6);
+    await provider.forceFlush();
+    await provider.shutdown();
+    assert.equal(sink.frames.length, 5 + 5 + 5 + 2);
+  });
+
   it('that is due does not keep the process alive', async () => {
     const script = `
       import { MeterProvider } from './src/metrics/meter-provider.ts';

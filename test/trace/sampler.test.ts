@@ -4,8 +4,11 @@ import { describe, it } from 'node:test';
 import { createTraceState } from '@opentelemetry/api';
 import fc from 'fast-check';
 import { SpanIdentity } from '../../src/context/identity.ts';
+import { Threshold } from '../../src/context/threshold.ts';
 import { TraceState } from '../../src/context/tracestate.ts';
 import { ConsistentSampler, createSampler } from '../../src/trace/sampler.ts';
+import { roomOf } from '../../src/transport/room.ts';
+import { MemorySink } from '../memory-sink.ts';
 
 const independent = (ratio: number) => new ConsistentSampler({ ratio, parentBased: false });
 const parentBased = (ratio: number) => new ConsistentSampler({ ratio, parentBased: true });
@@ -158,6 +161,99 @@ describe('a child, decided here', () => {
     );
   });
 });
+
+describe('a sampler without room for everything', () => {
+  function crowded(ratio: number, share: number, bound = 1, isParentBased = true) {
+    const pressure = Object.assign(new MemorySink(), { share, bound });
+    return { pressure, sampler: new ConsistentSampler({ ratio, parentBased: isParentBased, pressure }) };
+  }
+
+  it('keeps that share of what its ratio keeps, under the higher threshold, and counts the others', () => {
+    const { pressure, sampler } = crowded(0.5, 0.5);
+    let sampled = 0;
+    for (let i = 0; i < 20_000; i++) {
+      const identity = sampler.start(undefined);
+      assert.equal(ot(identity), identity.sampled ? 'th:c' : undefined);
+      if (identity.sampled) sampled++;
+    }
+    const fiveDeviations = 5 * Math.sqrt(20_000 * 0.25 * 0.75);
+    assert.ok(Math.abs(sampled - 5000) < fiveDeviations, `${sampled} of 20000`);
+    assert.ok(Math.abs(pressure.leftOut[1] - 5000) < fiveDeviations, `${pressure.leftOut[1]} of 20000`);
+    pressure.share = 1;
+    assert.equal(sampler.start(parent('ffffffffffffff', 3, undefined, false)).sampled, true);
+    while (!sampler.start(undefined).sampled);
+    assert.equal(ot(firstSampled(sampler)), 'th:8');
+  });
+
+  it('stays within the bound of the collector, which leaves nothing out', () => {
+    const { pressure, sampler } = crowded(1, 1, 0.25);
+    assert.equal(ot(firstSampled(sampler)), 'th:c');
+    assert.equal(ot(firstSampled(crowded(0.1, 1, 0.25).sampler)), 'th:e666');
+    assert.equal(ot(firstSampled(crowded(1, 0.5, 0.25).sampler)), 'th:e');
+    assert.equal(pressure.leftOut[1], 0);
+  });
+
+  it('follows a sampled remote parent only so far, and leaves out the same traces as any other would', () => {
+    const { pressure, sampler } = crowded(0, 0.5);
+    const kept = sampler.start(parent('c0000000000000', 3, 'v=1,ot=th:8;x:y'));
+    assert.deepEqual([kept.sampled, kept.traceState?.serialize()], [true, 'ot=th:c;x:y,v=1']);
+    const left = sampler.start(parent('bfffffffffffff', 3, 'v=1,ot=th:8;x:y'));
+    assert.deepEqual([left.sampled, left.traceState?.serialize()], [false, 'ot=x:y,v=1']);
+    assert.equal(pressure.leftOut[1], 1);
+    assert.equal(
+      ot(sampler.start(parent('80000000000000', 3))),
+      'th:8',
+      'a parent without a threshold counts once',
+    );
+    assert.equal(sampler.start(parent('ffffffffffffff', 2)).sampled, false);
+    assert.equal(pressure.leftOut[1], 1, 'what the parent left out is not counted');
+  });
+
+  it('keeps a trace whole that has begun in this process', () => {
+    const { pressure, sampler } = crowded(1, 0.001);
+    const local = parent('00000000000000', 3, 'ot=th:0', false);
+    assert.deepEqual([sampler.start(local).sampled, ot(sampler.start(local))], [true, 'th:0']);
+    assert.equal(pressure.leftOut[1], 0);
+  });
+
+  it('decides alike where it follows no parent', () => {
+    const { pressure, sampler } = crowded(1, 0.5, 1, false);
+    assert.equal(ot(sampler.start(parent('80000000000000'))), 'th:8');
+    assert.equal(sampler.start(parent('7fffffffffffff')).sampled, false);
+    assert.equal(pressure.leftOut[1], 1);
+  });
+
+  it('gives counts within 2 % through a tenfold overload and an hour without any way out', () => {
+    const { pressure, sampler } = crowded(1, 1);
+    // Each second brings 2,000 spans, of which 200 are taken away in the first minute, and none afterwards.
+    const capacity = 240_000;
+    let held = 0;
+    let weights = 0;
+    let least = 1;
+    for (let second = 0; second < 3600; second++) {
+      for (let i = 0; i < 2000; i++) {
+        pressure.share = roomOf(held / capacity, 0);
+        const identity = sampler.start(undefined);
+        if (!identity.sampled) continue;
+        held++;
+        weights += 1 / Threshold.parse(ot(identity)!.slice(3))!.ratio;
+        assert.ok(held <= capacity, `full after ${second} s`);
+      }
+      least = Math.min(least, pressure.share);
+      if (second < 60) held = Math.max(0, held - 200);
+    }
+    assert.ok(least < 0.01, `the share fell to ${least}`);
+    assert.ok(Math.abs(weights / (3600 * 2000) - 1) < 0.02, `${weights} of ${3600 * 2000}`);
+  });
+});
+
+/** The next first span that is sampled. */
+function firstSampled(sampler: ConsistentSampler): SpanIdentity {
+  for (;;) {
+    const identity = sampler.start(undefined);
+    if (identity.sampled) return identity;
+  }
+}
 
 describe('OTEL_TRACES_SAMPLER', () => {
   it('names are mapped, the argument counts for the ratios', () => {

@@ -6,7 +6,14 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { limits } from '../../src/limits.ts';
-import { CONTROL_BYTES, ConsumerState, Control, SignalCounter, Word } from '../../src/transport/control.ts';
+import {
+  CONTROL_BYTES,
+  ConsumerState,
+  Control,
+  SHARE_UNIT,
+  SignalCounter,
+  Word,
+} from '../../src/transport/control.ts';
 import { Signal } from '../../src/transport/otlp/record.ts';
 import { allocateRing, RingConsumer, RingProducer } from '../../src/transport/ring.ts';
 
@@ -26,7 +33,7 @@ function ring(position = 0): Ring {
   const producer = new RingProducer(memory, 0n);
   const consumer = new RingConsumer(memory);
   const scope = producer.scope({ name: 'test' });
-  assert.ok(producer.begin(Signal.traces, scope));
+  assert.ok(producer.begin(Signal.traces, scope, true));
   assert.ok(consumer.next());
   consumer.release();
   return { producer, consumer, control: new Control(memory), scope };
@@ -37,8 +44,9 @@ function write(
   size: number,
   fill: number,
   signal: Signal = Signal.traces,
+  vital = true,
 ): boolean {
-  const writer = producer.begin(signal, scope);
+  const writer = producer.begin(signal, scope, vital);
   if (writer === null) return false;
   writer.raw(new Uint8Array(size).fill(fill));
   return producer.commit(1);
@@ -186,7 +194,7 @@ describe('the ring', () => {
     const producer = new RingProducer(memory, 0n);
     const scope = producer.scope({ name: 'test' });
     for (let i = 0; i < frames; ) {
-      const writer = producer.begin(Signal.traces, scope);
+      const writer = producer.begin(Signal.traces, scope, true);
       if (writer !== null) {
         writer.fixed32(1, i);
         writer.raw(new Uint8Array((i * 7919) % 3000).fill(i & 0xff));
@@ -201,7 +209,7 @@ describe('the ring', () => {
   it('writes text longer than the short path, beyond ASCII, into shared memory', () => {
     const rig = ring();
     const text = 'größer ☃ 💡'.repeat(50);
-    const writer = rig.producer.begin(Signal.logs, rig.scope)!;
+    const writer = rig.producer.begin(Signal.logs, rig.scope, true)!;
     writer.string(1, text);
     assert.ok(rig.producer.commit(1));
     assert.ok(rig.consumer.next());
@@ -209,9 +217,43 @@ describe('the ring', () => {
     assert.ok(payload.toString().endsWith(text));
   });
 
+  it('keeps its last sixteenth for what is vital', () => {
+    const rig = ring();
+    const size = CAPACITY / 16 - FRAME_HEAD;
+    for (let i = 0; i < 15; i++) assert.ok(write(rig, size, i, Signal.traces, false));
+    assert.ok(write(rig, 4, 15, Signal.traces, false), 'filled to the last sixteenth, and not beyond');
+    assert.equal(write(rig, 4, 0, Signal.traces, false), false);
+    assert.equal(rig.control.counted(SignalCounter.droppedFull, Signal.traces), 1);
+    assert.ok(write(rig, 4, 16));
+    assert.deepEqual(read(rig), { size, fill: 0 });
+    rig.consumer.release();
+    assert.ok(write(rig, 4, 0, Signal.traces, false), 'and there is room again');
+  });
+
+  it('says how much room there is, by its own level and by what the thread holds', () => {
+    const rig = ring();
+    const { words } = rig.control;
+    const size = CAPACITY / 16 - FRAME_HEAD;
+    for (let i = 0; i < 12; i++) assert.ok(write(rig, size, i));
+    assert.equal(rig.producer.room(), 1, 'three quarters');
+    for (let i = 0; i < 2; i++) assert.ok(write(rig, size, i));
+    assert.equal(rig.producer.room(), Math.exp(-3), 'half of the last quarter');
+    Atomics.store(words, Word.held, SHARE_UNIT);
+    assert.equal(rig.producer.room(), Math.exp(-9), 'and the thread is full');
+    while (rig.consumer.next());
+    rig.consumer.release();
+    assert.equal(rig.producer.room(), Math.exp(-6));
+    Atomics.store(words, Word.held, SHARE_UNIT / 4);
+    assert.equal(rig.producer.room(), 1);
+    Atomics.store(words, Word.sampling, SHARE_UNIT / 2);
+    assert.equal(rig.producer.samplingProbability(), 0.5);
+    rig.producer.leaveOut(Signal.logs);
+    assert.equal(rig.control.counted(SignalCounter.leftOut, Signal.logs), 1);
+  });
+
   it('forgets a frame that was begun and never committed', () => {
     const rig = ring();
-    rig.producer.begin(Signal.traces, rig.scope)!.raw(new Uint8Array(99));
+    rig.producer.begin(Signal.traces, rig.scope, true)!.raw(new Uint8Array(99));
     assert.ok(write(rig, 10, 5));
     assert.deepEqual(read(rig), { size: 10, fill: 5 });
     assert.equal(read(rig), undefined);

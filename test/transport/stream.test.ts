@@ -69,7 +69,16 @@ for (const { place, thread } of places) {
       }
       const { signals } = transport.stats();
       const dropped = { full: 0, tooLarge: 0, closed: 0 };
-      const expected = { accepted: 100, delivered: 100, rejected: 0, lost: 0, pending: 0, dropped };
+      const expected = {
+        accepted: 100,
+        delivered: 100,
+        rejected: 0,
+        lost: 0,
+        pending: 0,
+        gap: 0,
+        leftOut: 0,
+        dropped,
+      };
       assert.deepEqual(signals, { traces: expected, metrics: expected, logs: expected });
     });
 
@@ -142,7 +151,7 @@ for (const { place, thread } of places) {
     it('sends on within the credit, however late the first acknowledgement comes', async t => {
       const collector = await collectorFor(t, { onBatch: (call, batch, it) => it.take(call, batch) });
       const transport = transportTo(t, collector.url, { thread });
-      const count = Math.ceil(limits.unacked_bytes_max / 2 / 10_000);
+      const count = Math.ceil(limits.resend_bytes_min / 2 / 10_000);
       for (let accepted = 0; accepted < count; ) {
         if (put(transport.sink, accepted, 10_000)) accepted++;
         else await sleep(1);
@@ -210,8 +219,30 @@ for (const { place, thread } of places) {
       const { accepted, dropped, pending } = transport.stats().signals.traces;
       assert.equal(accepted + dropped.full, offered);
       assert.equal(pending, accepted);
-      assert.ok(accepted * size <= limits.unacked_bytes_max + (1 << 20) + limits.frame_bytes_max);
-      assert.ok(accepted * size > limits.unacked_bytes_max / 2);
+      assert.ok(accepted * size <= limits.resend_bytes_min + (1 << 20) + limits.frame_bytes_max);
+      assert.ok(accepted * size > limits.resend_bytes_min / 2);
+    });
+
+    it('gathers whole batches while the collector is down, and has less and less room', async t => {
+      const probe = await TestCollector.start();
+      const { port } = probe;
+      probe.stop();
+      const transport = transportTo(t, probe.url, { thread, ringBytes: 1 << 20 });
+      await until(() => transport.stats().connectionFailures > 0);
+      assert.equal(transport.stats().room, 1);
+      let accepted = 0;
+      while (transport.stats().room > 0.1) {
+        if (put(transport.sink, accepted, 10_000)) accepted++;
+        await sleep(1);
+      }
+      await until(() => transport.stats().signals.traces.gap === 0);
+      const collector = await collectorFor(t, { port });
+      assert.equal(await transport.flush(FLUSH_MS), true);
+      assert.deepEqual(taken(collector), range(accepted));
+      const fewest = Math.ceil((accepted * 10_000) / limits.batch_bytes_max);
+      assert.ok(collector.taken.length <= fewest + 3, `${collector.taken.length} for ${fewest}`);
+      const { room, signals } = transport.stats();
+      assert.deepEqual([room, signals.traces.gap, signals.traces.pending], [1, 0, 0]);
     });
 
     it('frees a rejected batch, counts it, and goes on past it after a reconnect', async t => {
@@ -334,11 +365,11 @@ for (const { place, thread } of places) {
     it('holds until it lapses', async t => {
       const collector = await collectorFor(t);
       const transport = transportTo(t, collector.url, { thread });
-      assert.equal(transport.samplingProbability(), 1);
+      assert.equal(transport.stats().samplingProbability, 1);
       if (collector.calls.length === 0) await once(collector, 'hello');
       collector.calls[0]!.send({ sampling: { probability: 0.25, validMs: 200 } });
-      await until(() => transport.samplingProbability() === 0.25);
-      await until(() => transport.samplingProbability() === 1);
+      await until(() => transport.stats().samplingProbability === 0.25);
+      await until(() => transport.stats().samplingProbability === 1);
     });
 
     it('is ignored and counted when it is out of bounds', async t => {
@@ -357,7 +388,7 @@ for (const { place, thread } of places) {
       });
       const transport = transportTo(t, collector.url, { thread });
       await until(() => transport.stats().nonsense === directives.length);
-      assert.equal(transport.samplingProbability(), 1);
+      assert.equal(transport.stats().samplingProbability, 1);
       assert.equal(collector.calls.length, 1);
     });
   });

@@ -1,5 +1,6 @@
 // What the transport's tests share: options with short lingers, and records that say which one they are.
 import { randomBytes } from 'node:crypto';
+import { limits } from '../../src/limits.ts';
 import { Reader } from '../../src/transport/otlp/reader.ts';
 import { Signal, type Sink } from '../../src/transport/otlp/record.ts';
 import type { TransportOptions } from '../../src/transport/transport.ts';
@@ -26,6 +27,7 @@ export function transportOptions(
     resource,
     anchorUnixNanos: 0n,
     ringBytes: 1 << 20,
+    resendBytes: limits.resend_bytes_min,
     tracesLingerMs: 5,
     logsLingerMs: 5,
     thread: true,
@@ -41,7 +43,7 @@ export function put(
   signal: Signal = Signal.traces,
   scope = 'test',
 ): boolean {
-  const writer = sink.begin(signal, sink.scope({ name: scope }));
+  const writer = sink.begin(signal, sink.scope({ name: scope }), true);
   if (writer === null) return false;
   const mark = writer.message(2);
   writer.uint(1, id);

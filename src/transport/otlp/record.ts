@@ -25,19 +25,32 @@ export interface ScopeRecord {
 }
 
 /**
+ * What the paths ask before they make a record, so that too many of them become fewer that carry a weight, and no gap.
+ */
+export interface Pressure {
+  /** The share of what may be left out that there is room for: above 0, and 1 while there is room for all. Changes in steps. */
+  room(): number;
+  /** Upper bound of the head sampling probability that the collector asks for; 1 when it asks for nothing. */
+  samplingProbability(): number;
+  /** Counts what was left out for want of room: a log record, or a span with all that would have been below it. */
+  leaveOut(signal: Signal): void;
+}
+
+/**
  * Where a path puts its records: one frame per record, each frame one element of the repeated field 2
  * that `ScopeSpans`, `ScopeMetrics` and `ScopeLogs` share (`spans`, `metrics`, `log_records`), or a line: `encodeLine`.
  *
  * A frame is opened, written and closed in one synchronous stretch:
- * `const writer = sink.begin(kind, scope); if (writer !== null) { encode(writer, record); sink.commit(1); }`
+ * `const writer = sink.begin(kind, scope, false); if (writer !== null) { encode(writer, record); sink.commit(1); }`
  */
-export interface Sink {
+export interface Sink extends Pressure {
   /** Declares a scope and returns the number that stands for it in {@link begin}. The same scope gives the same number. */
   scope(scope: ScopeRecord): number;
-  /** Opens a frame and returns the writer at its payload; null when the buffer has no room (counted as a drop). */
-  begin(kind: FrameKind, scope: number): Writer | null;
+  /**
+   * Opens a frame and returns the writer at its payload; null when the buffer has no room (counted as a drop).
+   * @param vital what is dropped last: it may take the room that is kept from all else
+   */
+  begin(kind: FrameKind, scope: number, vital: boolean): Writer | null;
   /** Closes the frame; `items` is what it counts for (spans, log records, data points). False: it did not fit (counted). */
   commit(items: number): boolean;
-  /** Fill level of the buffer, 0 to 1: what the sampling threshold listens to. */
-  level(): number;
 }

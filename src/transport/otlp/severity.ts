@@ -1,7 +1,7 @@
 // What severities are called and which numbers they have, in OpenTelemetry and in pino.
 
 /** Severity numbers of OpenTelemetry's log data model at the start of each range. */
-const Severity = {
+export const Severity = {
   unspecified: 0,
   trace: 1,
   debug: 5,
