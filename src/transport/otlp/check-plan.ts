@@ -22,12 +22,14 @@ export const Op = {
   message: 10,
   /** A `KeyValue`: a message that is nearly always of one form. */
   attribute: 11,
-  traceId: 12,
-  spanId: 13,
-  traceIdOrNone: 14,
-  spanIdOrNone: 15,
-  packedFixed64: 16,
-  packedVarint: 17,
+  /** A message of a oneof: what is in it counts unless data of another kind follows. */
+  data: 12,
+  traceId: 13,
+  spanId: 14,
+  traceIdOrNone: 15,
+  spanIdOrNone: 16,
+  packedFixed64: 17,
+  packedVarint: 18,
 } as const;
 
 /** For fields that the table does not know, by wire type. */
@@ -86,11 +88,11 @@ export function planOf(type: MessageType): Plan {
     required: 0,
   };
   plans.set(type, plan);
-  for (const field of type.fields) addField(plan, field);
+  for (const field of type.fields) addField(plan, type, field);
   return plan;
 }
 
-function addField(plan: Plan, field: Field): void {
+function addField(plan: Plan, type: MessageType, field: Field): void {
   const lengthTag = field.number * 8 + WireType.len;
   for (const wireType of Object.values(WireType)) plan.ops[field.number * 8 + wireType] = Op.fieldTypeFault;
   plan.ops[field.tag] = lengthOps.get(field.kind) ?? unknownOps[field.tag & 7]!;
@@ -98,6 +100,7 @@ function addField(plan: Plan, field: Field): void {
     plan.ops[lengthTag] = field.kind === 'uint64' ? Op.packedVarint : Op.packedFixed64;
   if (field.message) plan.messages[field.number] = planOf(field.message);
   if (field.message?.name === 'KeyValue') plan.ops[field.tag] = Op.attribute;
+  if (field.message && field.oneof && type.name === 'Metric') plan.ops[field.tag] = Op.data;
   if (field.kind === 'traceId') plan.required |= TRACE_ID_SEEN;
   if (field.kind === 'spanId') plan.required |= SPAN_ID_SEEN;
 }

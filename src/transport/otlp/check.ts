@@ -11,7 +11,8 @@ const ENDS_WITHIN = 'the message ends within a field';
 const TAG_MAX = 0xffffffff;
 
 /**
- * Walks the bytes of an `Export…ServiceRequest` and returns its items: spans, log records or data points.
+ * Walks the bytes of an `Export…ServiceRequest` and returns its items: spans, log records or data points. Of a metric with data of
+ * several kinds the last kind counts, as for every reader of a oneof.
  *
  * Fields may come in any order and repeatedly, varints need not be minimal, and unknown fields pass. Throws
  * {@link WireError}, which names the place, for what protobuf forbids (truncation, groups, field number zero, varints over
@@ -33,6 +34,8 @@ function walk(reader: Reader, plan: Plan, pos: number, end: number, depth: numbe
   const start = pos;
   let items = plan.items;
   let seen = 0;
+  let dataTag = 0;
+  let dataItems = 0;
   while (pos < end) {
     const at = pos;
     let tag = bytes[pos++]!;
@@ -57,11 +60,15 @@ function walk(reader: Reader, plan: Plan, pos: number, end: number, depth: numbe
       pos = next;
       continue;
     }
-    if (op === Op.message || op === Op.attribute) {
+    if (op === Op.message || op === Op.attribute || op === Op.data) {
       const inner = plan.messages[tag >>> 3]!;
       const innerDepth = depth + inner.depth;
       if (innerDepth > ANY_VALUE_DEPTH_MAX) fault(`more than ${ANY_VALUE_DEPTH_MAX} nested values`, at);
-      items += walk(reader, inner, pos, next, innerDepth);
+      const inside = walk(reader, inner, pos, next, innerDepth);
+      if (op === Op.data) {
+        dataItems = tag === dataTag ? dataItems + inside : inside;
+        dataTag = tag;
+      } else items += inside;
     } else if (op === Op.string) {
       if (!isUtf8(bytes, data, pos, next)) fault('not UTF-8', at);
     } else if (op !== Op.skip) {
@@ -70,7 +77,7 @@ function walk(reader: Reader, plan: Plan, pos: number, end: number, depth: numbe
     pos = next;
   }
   if ((seen & plan.required) !== plan.required) faultMissing(plan.required & ~seen, start);
-  return items;
+  return items + dataItems;
 }
 
 /** The position after a value that has no length, or the fault that the tag itself is. */

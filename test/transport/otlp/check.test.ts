@@ -1,7 +1,7 @@
 // The structural check: what it counts, what it lets pass, and what it refuses, with the place.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { checkRequest, Signal, WireError } from '../../../src/transport/otlp/index.ts';
+import { checkRequest, decodeMetrics, Signal, WireError } from '../../../src/transport/otlp/index.ts';
 import { type Field, type MessageType, requestTypes } from '../../../src/transport/otlp/schema.ts';
 import * as wire from './wire.ts';
 
@@ -79,6 +79,25 @@ describe('checkRequest counts', () => {
   it('data points, not metrics', () => {
     const metrics = [5, 7, 9, 10, 11].map(kind => wire.len(kind, wire.len(1), wire.len(1)));
     assert.equal(checkRequest(Signal.metrics, wire.request(...metrics, wire.len(1, 'no data'))), 10);
+  });
+
+  it('of a metric with data of several kinds the points of the last kind, as the decoder does', () => {
+    const gauge = wire.len(5, wire.len(1));
+    const sum = wire.len(7, wire.len(1), wire.len(1));
+    for (const [points, ...data] of [
+      [2, gauge, sum],
+      [1, sum, gauge],
+      [3, sum, gauge, wire.len(1, 'name'), gauge, gauge],
+      [1, gauge, sum, gauge],
+      [0, sum, wire.len(9)],
+    ] as const) {
+      const request = wire.request(wire.bytes(...data), gauge);
+      let decoded = 0;
+      decodeMetrics(request, {
+        metric: ({ data: { points } = { points: [] } }) => (decoded += points.length),
+      });
+      assert.deepEqual([checkRequest(Signal.metrics, request), decoded], [points + 1, points + 1]);
+    }
   });
 });
 
