@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { checkRequest, decodeMetrics, Signal, WireError } from '../../../src/transport/otlp/index.ts';
-import { type Field, type MessageType, requestTypes } from '../../../src/transport/otlp/schema.ts';
+import type { Field } from '../../../src/transport/otlp/schema.ts';
+import { harmless, homes, isPackable, nestedArrays, notUtf8 } from './malformed.ts';
 import * as wire from './wire.ts';
 
 const span = (...fields: Uint8Array[]): Uint8Array => wire.request(wire.bytes(wire.ids, ...fields));
@@ -19,43 +20,7 @@ function refused(signal: Signal, bytes: Uint8Array): WireError {
   return assert.fail(`accepted ${Buffer.from(bytes).toString('hex')}`);
 }
 
-/** A field of the given wire type whose value is harmless: no fault but, perhaps, the wire type. */
-const harmless = (field: number, wireType: number): Uint8Array =>
-  [
-    wire.int(field, 1),
-    wire.fixed64(field, 1n),
-    wire.len(field),
-    undefined,
-    undefined,
-    wire.fixed32(field, 1),
-  ][wireType]!;
-
-interface Home {
-  readonly type: MessageType;
-  /** Puts fields of this type where a request has them. */
-  readonly wrap: (fields: Uint8Array) => Uint8Array;
-  readonly path: string;
-}
-
-/** Every message type of a signal, with one way to it. */
-function homes(signal: Signal): Home[] {
-  const found: Home[] = [{ type: requestTypes[signal], wrap: fields => fields, path: '' }];
-  for (const home of found)
-    for (const field of home.type.fields) {
-      const { message } = field;
-      if (message === undefined || found.some(({ type }) => type === message)) continue;
-      const path = `${home.path}${field.name}${field.repeated ? '[0]' : ''}.`;
-      const before = home.type.name === 'Span' ? wire.ids : wire.bytes();
-      const wrap = (fields: Uint8Array): Uint8Array =>
-        home.wrap(wire.bytes(before, wire.len(field.number, fields)));
-      found.push({ type: message, wrap, path });
-    }
-  return found;
-}
-
 const nameOf = (field: Field): string => field.name + (field.repeated ? '[0]' : '');
-
-const isPackable = (field: Field): boolean => field.repeated && (field.tag & 7) !== 2;
 
 describe('checkRequest counts', () => {
   it('nothing in an empty request', () => {
@@ -301,28 +266,7 @@ describe('checkRequest refuses', () => {
   });
 
   it('strings that are not UTF-8, wherever they are', () => {
-    const bad = [
-      '80',
-      'bf',
-      'c0af',
-      'c1bf',
-      'c3',
-      'c328',
-      'e0809f',
-      'e282',
-      'e28228',
-      'f09f2892',
-      'f09f9228',
-      'eda080',
-      'edbfbf',
-      'f08080af',
-      'f09f92',
-      'f4908080',
-      'f5808080',
-      'fe',
-      'ff',
-    ];
-    for (const hex of bad)
+    for (const hex of notUtf8)
       for (const lead of ['', 'a', 'a'.repeat(7), 'a'.repeat(8)]) {
         const error = refused(Signal.traces, span(wire.len(5, lead, Buffer.from(hex, 'hex'))));
         assert.equal(error.place, 'resource_spans[0].scope_spans[0].spans[0].name');
@@ -452,15 +396,3 @@ describe('checkRequest judges an attribute', () => {
       assert.ok(verdicts.size > 5);
     });
 });
-
-/** Array values within each other, built in linear time: lengths counted from the inside out. */
-function nestedArrays(depth: number): Uint8Array {
-  const parts: number[][] = [];
-  let length = 0;
-  for (let i = 0; i < depth * 2; i++) {
-    const head = [...wire.tag(i % 2 === 0 ? 1 : 5, 2), ...wire.varint(length)];
-    parts.push(head);
-    length += head.length;
-  }
-  return wire.bytes(parts.reverse().flat());
-}
