@@ -61,7 +61,7 @@ export class SegmentLog {
       return await this.#appendOnce(entries);
     } catch (error) {
       this.diskErrors++;
-      if (!(error instanceof SegmentRetired)) throw error;
+      if (!(error instanceof SegmentEnded)) throw error;
       this.#options.warn(error.message, error.cause);
     }
     try {
@@ -195,7 +195,10 @@ export class SegmentLog {
     return writer;
   }
 
-  /** Failing, leaves nothing behind: cut off, or if that fails too, the segment is given up. */
+  /**
+   * Failing, leaves nothing behind: cut off, or if that fails too, the segment is given up. Where files may not get that
+   * large, the next one takes what this one does not.
+   */
   async #write(writer: SegmentWriter, buffers: readonly Uint8Array[]): Promise<void> {
     const length = writer.length;
     try {
@@ -205,7 +208,9 @@ export class SegmentLog {
       this.#crowded = true;
       writer.length = length;
       await writer.truncate().catch(() => this.#retire());
-      throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'EFBIG' || writer.segment.records === 0) throw error;
+      await this.#seal();
+      throw new SegmentEnded(`${writer.segment.path} may not get larger`, { cause: error });
     }
   }
 
@@ -220,7 +225,7 @@ export class SegmentLog {
       await this.#checkLinked(writer);
     } catch (error) {
       await this.#retire();
-      throw new SegmentRetired(`${writer.segment.path} given up after a failed fsync`, { cause: error });
+      throw new SegmentEnded(`${writer.segment.path} given up after a failed fsync`, { cause: error });
     }
   }
 
@@ -283,5 +288,5 @@ export class SegmentLog {
   }
 }
 
-/** The segment cannot be trusted any more, and is out of use. */
-class SegmentRetired extends Error {}
+/** The segment cannot be trusted any more, or takes no more: its successor is to be tried. */
+class SegmentEnded extends Error {}

@@ -26,7 +26,9 @@ export interface FaultWay {
 }
 
 /** Every way in which an operation may fail here. */
-export const faultWays: readonly FaultWay[] = (['EIO', 'ENOSPC', 'EMFILE', 'short'] as const).flatMap(fault =>
+export const faultWays: readonly FaultWay[] = (
+  ['EIO', 'ENOSPC', 'EFBIG', 'EMFILE', 'short'] as const
+).flatMap(fault =>
   [false, true].flatMap(forEver => [false, true].map(settles => ({ fault, forEver, settles }))),
 );
 

@@ -55,6 +55,37 @@ describe('disk errors', () => {
     assert.equal(again.stats().damaged, 0n);
   });
 
+  it('a file that may not get larger is followed by the next one, and nobody is refused', async t => {
+    const disk = new MemoryDisk();
+    const queue = await openScratch(t, '/queue', { disk });
+    await queue.offer(batchOf('before'));
+    let limited = '';
+    disk.fault = (operation, path) => {
+      if (operation !== 'write') return undefined;
+      limited ||= path;
+      return path === limited ? 'EFBIG' : undefined;
+    };
+    for (const text of ['during', 'after']) await queue.offer(batchOf(text));
+    const { refused, diskErrors, retired, segments } = queue.stats();
+    assert.deepEqual(
+      { refused, diskErrors, retired, segments },
+      { refused: 0n, diskErrors: 1n, retired: 0n, segments: 2 },
+    );
+    const again = await openScratch(t, '/queue', { disk: disk.afterCrash(() => 0.4) });
+    assert.deepEqual((await readAll(again)).map(textOf), ['before', 'during', 'after']);
+  });
+
+  it('refuses, retryably, what is larger than any file may get', async t => {
+    const disk = new MemoryDisk();
+    const queue = await openScratch(t, '/queue', { disk });
+    await queue.offer(batchOf('before'));
+    disk.fault = operation => (operation === 'write' ? 'EFBIG' : undefined);
+    await assert.rejects(queue.offer(batchOf('x')), (error: OfferError) => error.retryable);
+    disk.fault = () => undefined;
+    await queue.offer(batchOf('y'));
+    assert.deepEqual((await readAll(queue)).map(textOf), ['before', 'y']);
+  });
+
   it('says once that the disk refuses, and once that it takes batches again', async t => {
     const disk = new MemoryDisk();
     const { events, onEvent } = eventLog();

@@ -31,7 +31,7 @@ export type Operation =
   | 'stat';
 
 /** What happens instead of the operation; `short` takes one byte less than asked, at least one. */
-export type Fault = 'EIO' | 'ENOSPC' | 'EMFILE' | 'short' | 'crash' | undefined;
+export type Fault = 'EIO' | 'ENOSPC' | 'EFBIG' | 'EMFILE' | 'short' | 'crash' | undefined;
 
 type Change = { readonly at: number; readonly bytes: Buffer } | { readonly length: number };
 
