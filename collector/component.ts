@@ -141,6 +141,6 @@ export type Position = bigint;
 export interface QueuedBatch extends Batch {
   /** Where this record lies. */
   readonly position: Position;
-  /** Wall time of its arrival, milliseconds since the Unix epoch. */
+  /** Wall time of its arrival, milliseconds since the Unix epoch; later than that while the clock has been set back. */
   readonly receivedAt: number;
 }

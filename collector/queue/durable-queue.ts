@@ -66,6 +66,7 @@ export class DurableQueue implements Queue, ReaderHost {
   readonly #inventory: Inventory;
   readonly #readers = new Map<string, WalReader>();
   readonly #listeners = new Set<() => void>();
+  readonly #startedAt = Date.now() - performance.now();
   #waiting: Waiting[] = [];
   /** Settles with the batch offered last. */
   #newest: Promise<unknown> = Promise.resolve();
@@ -214,11 +215,16 @@ export class DurableQueue implements Queue, ReaderHost {
     }
     this.#admission.admit(recordBytes(batch));
     if (origin !== undefined) this.#horizon.claim(origin);
-    const waiting: Waiting = { entry: entryOf(batch, Date.now()), ...Promise.withResolvers<Offered>() };
+    const waiting: Waiting = { entry: entryOf(batch, this.#now()), ...Promise.withResolvers<Offered>() };
     this.#waiting.push(waiting);
     this.#newest = waiting.promise;
     this.#wake();
     return waiting.promise;
+  }
+
+  /** Wall time, and never less than the start's plus what passed since: a clock that is set back makes nothing look old. */
+  #now(): number {
+    return Math.max(Date.now(), this.#startedAt + performance.now());
   }
 
   #wake(): void {

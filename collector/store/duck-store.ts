@@ -250,9 +250,12 @@ export class DuckStore implements Store {
     await this.#discard([], gone);
   }
 
-  /** Wall time of the start plus what passed since: a clock that is set while we run expires nothing. */
+  /**
+   * Wall time, and never more than the start's plus what passed since: a clock that is set while we run expires nothing,
+   * neither forward from a right time nor back to it.
+   */
   #now(): number {
-    return this.#startedAt + performance.now();
+    return Math.min(Date.now(), this.#startedAt + performance.now());
   }
 
   /** Runs a query over one moment's contents. */

@@ -134,4 +134,17 @@ describe('the cap on age', () => {
     await queue.offer(batchOf('and again'));
     assert.equal(queue.stats().refused, 0n);
   });
+
+  it('marks what comes after the clock was set back as if it had not been', async t => {
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
+    const queue = await openScratch(t, await scratchDirectory(t), small);
+    const before = Date.now();
+    t.mock.timers.setTime(before - 72 * hour);
+    await queue.offer(batchOf('back'));
+    t.mock.timers.setTime(before + 72 * hour);
+    await queue.offer(batchOf('forward'));
+    const [back, forward] = await readAll(queue);
+    assert.ok(back!.receivedAt >= before && back!.receivedAt < before + hour);
+    assert.equal(forward!.receivedAt, before + 72 * hour);
+  });
 });

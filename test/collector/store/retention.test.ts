@@ -1,7 +1,7 @@
 // What is dropped and what is merged: by age of arrival, by bytes, small files into larger ones.
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { FAN_IN, mergeable } from '../../../collector/store/compaction.ts';
 import type { StoreFile } from '../../../collector/store/manifest.ts';
 import { partitionName, partitionOf } from '../../../collector/store/partition.ts';
@@ -81,6 +81,29 @@ describe('retention', () => {
       (await readdir(directory, { recursive: true })).filter(name => name.endsWith('.parquet')).length,
       2,
     );
+  });
+
+  /** Two looks at what is too old, with the clock set by `stepMs` before the second; rows that are gone. */
+  async function expiredBy(t: TestContext, stepMs: number): Promise<number> {
+    const directory = await temporaryDirectory(t);
+    const { exporter } = await openStore(t, directory, { retention: { age: HOUR, bytes: 2 ** 40 } });
+    const span = { traceId: traceId(1), spanId: spanId(1), name: 'x', start: Date.now() };
+    await exporter.export([spanBatch('shop', [span])]);
+    await exporter.store.flush();
+    t.mock.timers.setTime(Date.now() + stepMs);
+    await exporter.export([spanBatch('shop', [{ ...span, spanId: spanId(2), start: Date.now() }])]);
+    await exporter.store.flush();
+    return exporter.store.stats().expiredRows;
+  }
+
+  it('expires nothing when the clock is set forward', async t => {
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
+    assert.equal(await expiredBy(t, 72 * HOUR), 0);
+  });
+
+  it('expires nothing when a clock that was ahead at the start is set back', async t => {
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 72 * HOUR });
+    assert.equal(await expiredBy(t, -72 * HOUR), 0);
   });
 });
 
