@@ -11,11 +11,14 @@ const KEEPALIVE_TIMEOUT_MS = 5_000;
 const RESPONSE_BYTES_FIRST = 256;
 const HEADER_LIST_BYTES_MAX = 64 * 1024;
 
+/** For calls of which a message may be gzip. */
+export const GZIP_HEADERS: Readonly<Record<string, string>> = { 'grpc-encoding': 'gzip' };
+
 /** Writes the prefix of a message that lies in `bytes[start, bytes.length)`, and returns where the prefix begins. */
-export function prefixMessage(bytes: Uint8Array, start: number): number {
+export function prefixMessage(bytes: Uint8Array, start: number, isGzip = false): number {
   const length = bytes.length - start;
   const at = start - GRPC_PREFIX_BYTES;
-  bytes[at] = 0;
+  bytes[at] = isGzip ? 1 : 0;
   new DataView(bytes.buffer, bytes.byteOffset).setUint32(at + 1, length);
   return at;
 }
@@ -91,7 +94,12 @@ export class GrpcConnection {
   }
 
   /** One request, one response, within the deadline. `framed` begins with the prefix. Never rejects. */
-  unary(path: string, framed: Uint8Array, deadlineMs: number): Promise<UnaryReply> {
+  unary(
+    path: string,
+    framed: Uint8Array,
+    deadlineMs: number,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<UnaryReply> {
     const { promise, resolve } = Promise.withResolvers<UnaryReply>();
     let message: Uint8Array | undefined;
     // The timer comes first: a call on a lost connection ends before it is returned.
@@ -111,7 +119,7 @@ export class GrpcConnection {
         else resolve({ status, message: message ?? new Uint8Array(0) });
       },
     };
-    const call = this.call(path, handlers, { 'grpc-timeout': `${Math.ceil(deadlineMs)}m` });
+    const call = this.call(path, handlers, { ...headers, 'grpc-timeout': `${Math.ceil(deadlineMs)}m` });
     call.write(framed);
     call.finish();
     return promise;

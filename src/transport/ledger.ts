@@ -4,14 +4,16 @@ import { type Control, SHARE_UNIT, SignalCounter, Word } from './control.ts';
 import { Signal } from './otlp/record.ts';
 import { BATCH_HEAD_BYTES_MAX } from './otlp/stream-frame.ts';
 
-/** Bytes in front of a payload: room for gRPC's prefix and the stream's batch head, so that a payload never moves. */
-export const HEADROOM_BYTES: number = 8 + BATCH_HEAD_BYTES_MAX;
+/** Bytes in front of a payload: room for gRPC's prefix and the stream's batch head, in gzip or not, so that a payload never moves. */
+export const HEADROOM_BYTES: number = 32 + BATCH_HEAD_BYTES_MAX;
 
 /** One OTLP `Export…ServiceRequest` on its way: `buffer` from {@link HEADROOM_BYTES} on. */
 export interface OutgoingBatch {
   readonly signal: Signal;
   readonly items: number;
   readonly buffer: Uint8Array;
+  /** Bytes of the request when what lies there is gzip of it. */
+  readonly unpackedBytes?: number;
 }
 
 /** Upper bound of the tags and lengths around one scope or one resource. */

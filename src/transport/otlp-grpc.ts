@@ -1,5 +1,5 @@
 // One OTLP/gRPC export: the call, and what its status means by the specification's retry rules.
-import { GrpcConnection, type GrpcOptions, prefixMessage } from './grpc.ts';
+import { GrpcConnection, type GrpcOptions, GZIP_HEADERS, prefixMessage } from './grpc.ts';
 import { GrpcCode, type GrpcStatus } from './grpc-status.ts';
 import { HEADROOM_BYTES, type OutgoingBatch } from './ledger.ts';
 import { Signal } from './otlp/record.ts';
@@ -30,11 +30,13 @@ export class OtlpGrpcExporter {
   }
 
   async export(batch: OutgoingBatch): Promise<ExportOutcome> {
-    const framed = batch.buffer.subarray(prefixMessage(batch.buffer, HEADROOM_BYTES));
+    const isGzip = batch.unpackedBytes !== undefined;
+    const framed = batch.buffer.subarray(prefixMessage(batch.buffer, HEADROOM_BYTES, isGzip));
     const { status, message } = await this.#connected().unary(
       PATHS[batch.signal],
       framed,
       this.#options.timeoutMs,
+      isGzip ? GZIP_HEADERS : {},
     );
     return message === undefined ? outcomeOf(status) : readSuccess(message);
   }

@@ -44,6 +44,7 @@ export class OtlpHttpExporter {
         ...this.#options.headers,
         'content-type': 'application/x-protobuf',
         'content-length': payload.length,
+        ...(batch.unpackedBytes !== undefined && { 'content-encoding': 'gzip' }),
         'user-agent': 'tricord',
       },
     });

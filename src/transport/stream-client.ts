@@ -2,7 +2,14 @@
 import { Backoff } from './backoff.ts';
 import type { Client, ClientEvents, Held } from './client.ts';
 import { type Control, ThreadCounter } from './control.ts';
-import { GRPC_PREFIX_BYTES, type GrpcCall, GrpcConnection, type GrpcOptions, prefixMessage } from './grpc.ts';
+import {
+  GRPC_PREFIX_BYTES,
+  type GrpcCall,
+  GrpcConnection,
+  type GrpcOptions,
+  GZIP_HEADERS,
+  prefixMessage,
+} from './grpc.ts';
 import { GrpcCode, type GrpcStatus } from './grpc-status.ts';
 import { HEADROOM_BYTES, type Ledger, type OutgoingBatch } from './ledger.ts';
 import { Signal } from './otlp/record.ts';
@@ -14,6 +21,7 @@ import {
   encodeHello,
   STREAM_PATH,
 } from './otlp/stream-frame.ts';
+import { stored } from './packing.ts';
 
 /** Calls that end with INVALID_ARGUMENT at the same oldest batch before that batch is given up. */
 const POISON_CALLS = 3;
@@ -32,6 +40,8 @@ interface Entry {
   readonly batch: OutgoingBatch;
   /** The gRPC message with its prefix; the same bytes each time it is sent. */
   readonly framed: Uint8Array;
+  /** What sending it costs of the credit: the bytes of the message when it is unpacked. */
+  readonly cost: number;
   /** True when it was rejected or given up, and only keeps its place. */
   settled: boolean;
   /** Writes of it, on whatever call, that the socket is not done with. */
@@ -42,6 +52,7 @@ interface Entry {
 const GAP: Entry = {
   batch: { signal: Signal.traces, items: 0, buffer: new Uint8Array(0) },
   framed: new Uint8Array(0),
+  cost: 0,
   settled: true,
   writing: 0,
 };
@@ -104,7 +115,7 @@ export class StreamClient implements Client {
 
   send(batch: OutgoingBatch): void {
     const sequence = this.#base + this.#entries.length;
-    this.#entries.push({ batch, framed: frame(batch, sequence), settled: false, writing: 0 });
+    this.#entries.push(entryOf(batch, sequence));
     this.#pump();
   }
 
@@ -146,12 +157,7 @@ export class StreamClient implements Client {
     this.#highestSent = highestSent;
     this.#entries = new Array(nextSequence - this.#base).fill(GAP);
     for (const { sequence, batch } of batches)
-      this.#entries[sequence - this.#base] = {
-        batch,
-        framed: frame(batch, sequence),
-        settled: false,
-        writing: 0,
-      };
+      this.#entries[sequence - this.#base] = entryOf(batch, sequence);
   }
 
   #connect(): void {
@@ -165,15 +171,19 @@ export class StreamClient implements Client {
     this.#sent = 0;
     const connection = new GrpcConnection(this.#options, status => this.#call?.fail(status));
     this.#connection = connection;
-    this.#call = connection.call(STREAM_PATH, {
-      message: bytes => this.#receive(bytes),
-      drain: () => {
-        this.#writable = true;
-        this.#pump();
-        this.#events.progress();
+    this.#call = connection.call(
+      STREAM_PATH,
+      {
+        message: bytes => this.#receive(bytes),
+        drain: () => {
+          this.#writable = true;
+          this.#pump();
+          this.#events.progress();
+        },
+        end: status => this.#ended(status),
       },
-      end: status => this.#ended(status),
-    });
+      GZIP_HEADERS,
+    );
     const { instanceId, resource } = this.#options;
     const hello = encodeHello({ instanceId, resource, nextSequence: this.#base });
     const framed = new Uint8Array(GRPC_PREFIX_BYTES + hello.length);
@@ -186,9 +196,8 @@ export class StreamClient implements Client {
   #pump(): void {
     while (this.#writable && this.#call !== undefined && this.#sent < this.#entries.length) {
       const entry = this.#entries[this.#sent]!;
-      const { framed } = entry;
+      const { framed, cost } = entry;
       if (!entry.settled) {
-        const cost = framed.length - GRPC_PREFIX_BYTES;
         if (this.#spent + cost > this.#credit) return;
         this.#spent += cost;
         const sequence = this.#base + this.#sent;
@@ -301,14 +310,18 @@ export class StreamClient implements Client {
   }
 }
 
-/** Writes prefix and head into the room before the payload. */
-function frame(batch: OutgoingBatch, sequence: number): Uint8Array {
-  const { buffer, signal, items } = batch;
+/** Writes prefix and head into the room before the payload; both are one message, packed or not. */
+function entryOf(batch: OutgoingBatch, sequence: number): Entry {
+  const { buffer, signal, items, unpackedBytes } = batch;
+  const payloadBytes = unpackedBytes ?? buffer.length - HEADROOM_BYTES;
   const head = encodeBatchHead(
     { sequence, signal, itemCount: items, encoding: ENCODING_IDENTITY },
-    buffer.length - HEADROOM_BYTES,
+    payloadBytes,
   );
-  const start = HEADROOM_BYTES - head.length;
-  buffer.set(head, start);
-  return buffer.subarray(prefixMessage(buffer, start));
+  const isGzip = unpackedBytes !== undefined;
+  const front = isGzip ? stored(head) : head;
+  const start = HEADROOM_BYTES - front.length;
+  buffer.set(front, start);
+  const framed = buffer.subarray(prefixMessage(buffer, start, isGzip));
+  return { batch, framed, cost: head.length + payloadBytes, settled: false, writing: 0 };
 }

@@ -6,6 +6,7 @@ import { ENVELOPE_BYTES, HEADROOM_BYTES, Ledger, type OutgoingBatch } from './le
 import { LineReaders, recordBytesMax } from './otlp/line/line-reader.ts';
 import { FrameKind, Signal, signalOf } from './otlp/record.ts';
 import { varintBytes, WireType, Writer } from './otlp/writer.ts';
+import { packed } from './packing.ts';
 import { RingConsumer } from './ring.ts';
 
 /** How long frames gather in the ring before they are drained, whatever the lingers. */
@@ -31,6 +32,8 @@ export interface ThreadOptions {
   readonly logsLingerMs: number;
   /** Bound of the batches that are not settled, those that gather included. */
   readonly resendBytes: number;
+  /** Whether what has to wait is packed: no work for the application's thread. */
+  readonly packs: boolean;
   /** What a loop before this one has left behind, out of the same ring and under the same instance ID. */
   readonly held?: Held | undefined;
 }
@@ -49,6 +52,7 @@ export class TransportThread {
   readonly #builders: Readonly<Record<Signal, BatchBuilder>>;
   readonly #lingerMs: Readonly<Record<Signal, number>>;
   readonly #drainIntervalMs: number;
+  readonly #packs: boolean;
   /** No frame that is still in the ring was published before this. */
   #since = 0;
   #flush: Flush | undefined;
@@ -72,6 +76,7 @@ export class TransportThread {
       [Signal.metrics]: 0,
       [Signal.logs]: options.logsLingerMs,
     };
+    this.#packs = options.packs;
     this.#drainIntervalMs = Math.min(DRAIN_INTERVAL_MS, options.tracesLingerMs, options.logsLingerMs);
   }
 
@@ -176,7 +181,10 @@ export class TransportThread {
   }
 
   #send(builder: BatchBuilder): void {
-    const batch = builder.build(this.ledger);
+    const built = builder.build(this.ledger);
+    const waits = this.#packs && this.#flush === undefined && !this.#client.isReady();
+    const batch = waits ? packed(built) : built;
+    if (batch !== built) this.ledger.reuse(built);
     this.ledger.open(batch);
     this.#client.send(batch);
   }

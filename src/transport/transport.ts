@@ -335,6 +335,7 @@ export class Transport {
       ...{ resource, tracesLingerMs, logsLingerMs, resendBytes, held },
       instanceId: this.#instanceId,
       memory: this.#memory,
+      packs: this.#options.thread,
       definitions: this.#producer.definitions(),
     };
   }

@@ -1,10 +1,12 @@
 // Plain OTLP where there is no stream: the fallback, the specification's retry rules, partial successes, OTLP/HTTP.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gunzipSync } from 'node:zlib';
 import * as grpc from '@grpc/grpc-js';
 import { limits } from '../../src/limits.ts';
 import { HEADROOM_BYTES, type OutgoingBatch } from '../../src/transport/ledger.ts';
@@ -13,6 +15,7 @@ import { readRetryAfterMs, readRetryDelayMs } from '../../src/transport/otlp/res
 import { Writer } from '../../src/transport/otlp/writer.ts';
 import { OtlpGrpcExporter } from '../../src/transport/otlp-grpc.ts';
 import { OtlpHttpExporter } from '../../src/transport/otlp-http.ts';
+import { packed } from '../../src/transport/packing.ts';
 import { Transport } from '../../src/transport/transport.ts';
 import { TestCollector, type TestCollectorOptions, type UnaryAnswer } from './test-collector.ts';
 import { idsOf, put, transportOptions } from './transport-options.ts';
@@ -25,6 +28,10 @@ const batch = (signal: Signal = Signal.traces): OutgoingBatch => ({
   items: 5,
   buffer: Buffer.concat([Buffer.alloc(HEADROOM_BYTES), payload]),
 });
+
+/** One that had to wait: its payload is much smaller than what it stands for. */
+const large = Buffer.from('again and '.repeat(1000));
+const waited = packed({ ...batch(), buffer: Buffer.concat([Buffer.alloc(HEADROOM_BYTES), large]) });
 
 function message(write: (writer: Writer) => void): Buffer {
   const writer = new Writer(new Uint8Array(4096));
@@ -67,6 +74,26 @@ async function plainCollector(t: TestContext, options: TestCollectorOptions = {}
   t.after(() => collector.stop());
   return collector;
 }
+
+describe('a batch that had to wait', () => {
+  it('is packed, unless that gains little', () => {
+    assert.ok(waited.buffer.length < HEADROOM_BYTES + large.length / 10);
+    assert.equal(waited.unpackedBytes, large.length);
+    const random = { ...batch(), buffer: randomBytes(10_000) };
+    assert.equal(packed(random), random);
+  });
+
+  it('arrives over OTLP/gRPC as it was', async t => {
+    const collector = await plainCollector(t);
+    const exporter = new OtlpGrpcExporter(transportOptions(collector.url));
+    t.after(() => exporter.destroy());
+    for (const each of [waited, batch()]) assert.equal((await exporter.export(each)).kind, 'delivered');
+    assert.deepEqual(
+      collector.unaryCalls.map(call => call.payload.toString()),
+      [large.toString(), payload.toString()],
+    );
+  });
+});
 
 describe('a collector without the stream', () => {
   it('gets plain OTLP/gRPC, beginning with the batches at hand', async t => {
@@ -255,6 +282,16 @@ describe('an OTLP/HTTP export', () => {
       ];
       assert.deepEqual(seen, [row('traces'), row('metrics'), row('logs')]);
     }
+  });
+
+  it('posts what was packed as it is, and says so', async t => {
+    const seen: unknown[] = [];
+    const exporter = await exporterFor(t, ({ headers }, response, body) => {
+      seen.push([headers['content-encoding'], gunzipSync(body).toString()]);
+      response.end();
+    });
+    assert.equal((await exporter.export(waited)).kind, 'delivered');
+    assert.deepEqual(seen, [['gzip', large.toString()]]);
   });
 
   it('is tried again after exactly the retryable statuses', async t => {

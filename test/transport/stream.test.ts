@@ -1,5 +1,6 @@
 // The stream between the transport and a collector: credit, acknowledgements, resends, rejections, hostile collectors.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +9,16 @@ import { limits } from '../../src/limits.ts';
 import { Signal } from '../../src/transport/otlp/record.ts';
 import { Transport, type TransportOptions } from '../../src/transport/transport.ts';
 import { acknowledge, TestCollector, type TestCollectorOptions, welcome } from './test-collector.ts';
-import { idsByScope, idsOf, places, put, resource, transportOptions, values } from './transport-options.ts';
+import {
+  idsByScope,
+  idsOf,
+  places,
+  put,
+  putBytes,
+  resource,
+  transportOptions,
+  values,
+} from './transport-options.ts';
 
 const FLUSH_MS = 10_000;
 
@@ -209,11 +219,12 @@ for (const { place, thread } of places) {
       probe.stop();
       const transport = transportTo(t, probe.url, { thread, ringBytes: 1 << 20 });
       const size = 100_000;
+      const filling = randomBytes(size);
       await until(() => transport.stats().connectionFailures > 0);
       let offered = 0;
       let refused = 0;
       while (refused < 50) {
-        refused = put(transport.sink, offered++, size) ? 0 : refused + 1;
+        refused = putBytes(transport.sink, offered++, filling) ? 0 : refused + 1;
         await sleep(1);
       }
       const { accepted, dropped, pending } = transport.stats().signals.traces;
@@ -232,7 +243,7 @@ for (const { place, thread } of places) {
       assert.equal(transport.stats().room, 1);
       let accepted = 0;
       while (transport.stats().room > 0.1) {
-        if (put(transport.sink, accepted, 10_000)) accepted++;
+        if (putBytes(transport.sink, accepted, randomBytes(10_000))) accepted++;
         await sleep(1);
       }
       await until(() => transport.stats().signals.traces.gap === 0);
@@ -243,6 +254,39 @@ for (const { place, thread } of places) {
       assert.ok(collector.taken.length <= fewest + 3, `${collector.taken.length} for ${fewest}`);
       const { room, signals } = transport.stats();
       assert.deepEqual([room, signals.traces.gap, signals.traces.pending], [1, 0, 0]);
+    });
+
+    it('packs what has to wait, in a thread, and spends the credit of the unpacked bytes', async t => {
+      const probe = await TestCollector.start();
+      const { port } = probe;
+      probe.stop();
+      const transport = transportTo(t, probe.url, { thread, ringBytes: 8 << 20 });
+      await until(() => transport.stats().connectionFailures > 0);
+      const size = 100_000;
+      let refused = 0;
+      for (let id = 0; id < (2 * limits.resend_bytes_min) / size; id++) {
+        if (!put(transport.sink, id, size)) refused++;
+        await sleep(1);
+      }
+      await until(() => transport.stats().level === 0 || !thread);
+      assert.equal(refused > 0 || transport.stats().room < 1, !thread);
+      let limit = limits.batch_bytes_max + 100;
+      const collector = await collectorFor(t, {
+        port,
+        onHello: call => call.send({ ackedSequence: 0, creditLimit: limit }),
+        onBatch: (call, batch, it) => {
+          assert.ok(call.bytes <= limit, `${call.bytes} bytes of ${limit}`);
+          limit += limits.batch_bytes_max;
+          call.send({ creditLimit: limit });
+          acknowledge(call, batch, it);
+        },
+      });
+      assert.equal(await transport.flush(FLUSH_MS), true);
+      const { accepted, delivered } = transport.stats().signals.traces;
+      assert.equal(delivered, accepted);
+      assert.equal(taken(collector).length, accepted);
+      const sent = transport.stats().bytesSent;
+      assert.equal(sent < (accepted * size) / 10, thread, `${sent} bytes for ${accepted * size}`);
     });
 
     it('frees a rejected batch, counts it, and goes on past it after a reconnect', async t => {

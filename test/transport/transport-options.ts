@@ -43,11 +43,22 @@ export function put(
   signal: Signal = Signal.traces,
   scope = 'test',
 ): boolean {
+  return putBytes(sink, id, new Uint8Array(size).fill(id), signal, scope);
+}
+
+/** The same with filling of one's own. */
+export function putBytes(
+  sink: Sink,
+  id: number,
+  filling: Uint8Array,
+  signal: Signal = Signal.traces,
+  scope = 'test',
+): boolean {
   const writer = sink.begin(signal, sink.scope({ name: scope }), true);
   if (writer === null) return false;
   const mark = writer.message(2);
   writer.uint(1, id);
-  writer.blob(2, new Uint8Array(size).fill(id));
+  writer.blob(2, filling);
   writer.close(mark);
   return sink.commit(1);
 }
