@@ -54,7 +54,11 @@ interface Usual<Value> {
 const NO_TEXT: Usual<string> = { value: '', length: 0, chunks: NOTHING };
 const NO_NUMBER: Usual<number> = { value: Number.NaN, length: 0, chunks: NOTHING };
 
-/** A key, and attributes that it is usually part of: texts by their length, numbers by their last bits. */
+/** Where a usual text stands: by its length and its ends, as those of `GET` and `PUT`, or of two paths, differ in one of them. */
+const textPlace = (text: string): number =>
+  text === '' ? 0 : (text.length + text.charCodeAt(0) + text.charCodeAt(text.length - 1)) & (USUAL - 1);
+
+/** A key, and attributes that it is usually part of: texts by their length and ends, numbers by their last bits. */
 export class EncodedKey extends EncodedText {
   readonly #texts = new Array<Usual<string>>(USUAL).fill(NO_TEXT);
   readonly #numbers = new Array<Usual<number>>(USUAL).fill(NO_NUMBER);
@@ -64,7 +68,7 @@ export class EncodedKey extends EncodedText {
   /** The attribute with this key and this value when it is a usual one; else one of length 0. */
   with(value: unknown): Usual<unknown> {
     if (typeof value === 'string') {
-      const usual = this.#texts[value.length & (USUAL - 1)]!;
+      const usual = this.#texts[textPlace(value)]!;
       if (usual.value === value) return usual;
     } else if (typeof value === 'number') {
       const usual = this.#numbers[value & (USUAL - 1)]!;
@@ -89,8 +93,7 @@ export class EncodedKey extends EncodedText {
     const chunks = chunksOf(content);
     if (chunks === undefined) return;
     const { length } = content;
-    if (typeof value === 'string')
-      this.#texts[value.length & (USUAL - 1)] = { value: keptText(value), length, chunks };
+    if (typeof value === 'string') this.#texts[textPlace(value)] = { value: keptText(value), length, chunks };
     // Zero is left out: it is not -0, though it equals it.
     else if (typeof value === 'number' && value !== 0)
       this.#numbers[value & (USUAL - 1)] = { value, length, chunks };
