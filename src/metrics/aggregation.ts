@@ -1,8 +1,9 @@
 // What every aggregation has: its metric's description, its series, its exemplars, and the time it is read at.
 import type { Attributes, Context } from '@opentelemetry/api';
-import { ObservabilityContext } from '../context/observability-context.ts';
+import { Labels } from '../context/labels.ts';
 import { AggregationTemporality } from '../transport/otlp/metrics.ts';
 import { type ExemplarRules, ExemplarSlots } from './exemplar-slots.ts';
+import { measuredUnder } from './measurement-context.ts';
 import { type SeriesBounds, SeriesIndex } from './series-index.ts';
 
 /** How an instrument presents itself on the wire. */
@@ -49,6 +50,11 @@ export abstract class Aggregation {
     return this.series.count;
   }
 
+  /** The labels that the series of a measurement depends on; where none becomes an attribute, no context is looked for. */
+  labelsUnder(context: Context | undefined): Labels {
+    return this.#rules.bounds.labels.length === 0 ? Labels.empty : measuredUnder(context).labels;
+  }
+
   /** Sets the time that points are read at. */
   readAt(time: number): void {
     this.time = time;
@@ -72,12 +78,8 @@ export interface Recorder {
 
 /** A recorder whose series may be looked up beforehand. */
 export interface SeriesRecorder extends Recorder {
+  labelsUnder(context: Context | undefined): Labels;
   /** The series that these attributes have outside of any labels; -1 while there is none of their own. */
   seriesOf(attributes: Attributes): number;
-  recordIn(series: number, value: number, context: ObservabilityContext): void;
-}
-
-/** The context of a measurement: the given one, or the active one. */
-export function measuredUnder(context: Context | undefined): ObservabilityContext {
-  return context === undefined ? ObservabilityContext.active() : ObservabilityContext.from(context);
+  recordIn(series: number, value: number, context: Context | undefined): void;
 }

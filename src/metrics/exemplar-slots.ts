@@ -1,9 +1,11 @@
 // Keeps, per slot, one measurement of the interval as an exemplar: each that may serve with the same chance.
+import type { Context } from '@opentelemetry/api';
 import { randomWord, type SpanIdentity } from '../context/identity.ts';
 import { Labels } from '../context/labels.ts';
 import type { ObservabilityContext } from '../context/observability-context.ts';
 import type { ExemplarRecord } from '../transport/otlp/metrics.ts';
 import type { AttributeList } from '../transport/otlp/record.ts';
+import { measuredUnder } from './measurement-context.ts';
 import { grown } from './slots.ts';
 
 /** Which measurements may become exemplars (`OTEL_METRICS_EXEMPLAR_FILTER`). */
@@ -36,7 +38,11 @@ const SLOTS_MIN = 16;
  * measurements the slot keeps the k-th with probability 1 / n, and draws beforehand which one will be the next to stay, so
  * that the others cost a count (metrics SDK specification, "SimpleFixedSizeExemplarReservoir"; Vitter's algorithm R).
  *
- * Invariant: where `seen` is 0 the slot is empty; the next measurement to be kept is the one that `seen` counts `next`.
+ * All measurements are counted, and only of one that is due the context is looked at: when it may not serve, its turn passes to
+ * the next one that may, so that a slot is empty only when none may. Where the order says nothing of who may serve, as of who is
+ * sampled, the chances of those who may stay the same but for the first and the last of an interval.
+ *
+ * Invariant: where `next` is 0 the slot is empty; the next one to be kept is due when `seen` has reached `next`.
  */
 export class ExemplarSlots {
   readonly #rules: ExemplarRules;
@@ -49,21 +55,17 @@ export class ExemplarSlots {
     this.#rules = rules;
   }
 
-  /** Whether a measurement under `context` may become an exemplar. */
-  wants(context: ObservabilityContext): boolean {
-    const { filter } = this.#rules;
-    if (filter === 'trace_based') return context.identity?.sampled === true;
-    return filter === 'always_on';
-  }
-
-  take(index: number, value: number, context: ObservabilityContext): void {
+  /** @param context of the measurement; undefined for the active one */
+  take(index: number, value: number, context: Context | undefined): void {
+    if (this.#rules.filter === 'always_off') return;
     if (index >= this.#seen.length) this.#grow(index);
     const seen = this.#seen[index]! + 1;
     this.#seen[index] = seen;
-    if (seen >= this.#next[index]!) this.#keep(index, seen, value, context);
+    if (seen >= this.#next[index]!) this.#offer(index, seen, value, measuredUnder(context));
   }
 
-  #keep(index: number, seen: number, value: number, context: ObservabilityContext): void {
+  #offer(index: number, seen: number, value: number, context: ObservabilityContext): void {
+    if (this.#rules.filter === 'trace_based' && context.identity?.sampled !== true) return;
     const slot = this.#slots[index] ?? this.#newSlot(index);
     slot.value = value;
     slot.time = this.#rules.clock.now();
@@ -93,7 +95,7 @@ export class ExemplarSlots {
     const found: Slot[] = [];
     for (let index = first; index < first + count; index++) {
       const slot = this.#slots[index];
-      if (slot === undefined || this.#seen[index] === 0) continue;
+      if (slot === undefined || this.#next[index] === 0) continue;
       slot.filteredAttributes = this.#filtered(slot.labels);
       found.push(slot);
     }

@@ -1,15 +1,8 @@
 // Histograms with fixed bucket bounds.
 import type { Attributes, Context } from '@opentelemetry/api';
 import { Labels } from '../context/labels.ts';
-import type { ObservabilityContext } from '../context/observability-context.ts';
 import type { HistogramPoint, HistogramRecord } from '../transport/otlp/metrics.ts';
-import {
-  Aggregation,
-  type AggregationRules,
-  type Descriptor,
-  measuredUnder,
-  type SeriesRecorder,
-} from './aggregation.ts';
+import { Aggregation, type AggregationRules, type Descriptor, type SeriesRecorder } from './aggregation.ts';
 import { grown } from './slots.ts';
 
 /** The default bounds of the metrics SDK specification, "Explicit Bucket Histogram Aggregation". */
@@ -45,15 +38,14 @@ export class ExplicitHistogram extends Aggregation implements SeriesRecorder, Hi
   }
 
   record(value: number, attributes: Attributes | undefined, context: Context | undefined): void {
-    const under = measuredUnder(context);
-    this.recordIn(this.series.find(attributes, under.labels), value, under);
+    this.recordIn(this.series.find(attributes, this.labelsUnder(context)), value, context);
   }
 
   seriesOf(attributes: Attributes): number {
     return this.series.known(attributes, Labels.empty);
   }
 
-  recordIn(series: number, value: number, under: ObservabilityContext): void {
+  recordIn(series: number, value: number, context: Context | undefined): void {
     const first = series * this.#width;
     if (first >= this.#slots.length) this.#grow(series);
     const bucket = this.#bucketOf(value);
@@ -63,7 +55,7 @@ export class ExplicitHistogram extends Aggregation implements SeriesRecorder, Hi
     slots[extra + SUM]! += value;
     if (value < slots[extra + MIN]!) slots[extra + MIN] = value;
     if (value > slots[extra + MAX]!) slots[extra + MAX] = value;
-    if (this.exemplars.wants(under)) this.exemplars.take(series * this.#buckets + bucket, value, under);
+    this.exemplars.take(series * this.#buckets + bucket, value, context);
   }
 
   /** The first bucket whose upper bound is not below `value`. */

@@ -1,9 +1,8 @@
 // Histograms whose bucket bounds are powers of a base that adapts to the range of the measurements.
 import type { Attributes, Context } from '@opentelemetry/api';
 import { Labels } from '../context/labels.ts';
-import type { ObservabilityContext } from '../context/observability-context.ts';
 import type { ExponentialHistogramPoint, ExponentialHistogramRecord } from '../transport/otlp/metrics.ts';
-import { Aggregation, measuredUnder, type SeriesRecorder } from './aggregation.ts';
+import { Aggregation, type SeriesRecorder } from './aggregation.ts';
 import { grown } from './slots.ts';
 
 /** Defaults of the metrics SDK specification, "Base2 Exponential Bucket Histogram Aggregation". */
@@ -63,15 +62,14 @@ export class ExponentialHistogram extends Aggregation implements SeriesRecorder,
   #slots: Float64Array = new Float64Array(0);
 
   record(value: number, attributes: Attributes | undefined, context: Context | undefined): void {
-    const under = measuredUnder(context);
-    this.recordIn(this.series.find(attributes, under.labels), value, under);
+    this.recordIn(this.series.find(attributes, this.labelsUnder(context)), value, context);
   }
 
   seriesOf(attributes: Attributes): number {
     return this.series.known(attributes, Labels.empty);
   }
 
-  recordIn(series: number, value: number, under: ObservabilityContext): void {
+  recordIn(series: number, value: number, context: Context | undefined): void {
     const first = series * WIDTH;
     if (first >= this.#slots.length) this.#grow(series);
     const slots = this.#slots;
@@ -80,9 +78,7 @@ export class ExponentialHistogram extends Aggregation implements SeriesRecorder,
     if (value > slots[first + MAX]!) slots[first + MAX] = value;
     if (value === 0) slots[first + ZEROS]! += 1;
     else slots[this.#place(first, value)]! += 1;
-    if (this.exemplars.wants(under)) {
-      this.exemplars.take(series * EXEMPLARS + exemplarSlot(value), value, under);
-    }
+    this.exemplars.take(series * EXEMPLARS + exemplarSlot(value), value, context);
   }
 
   #grow(series: number): void {

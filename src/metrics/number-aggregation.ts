@@ -2,13 +2,7 @@
 import type { Attributes, Context } from '@opentelemetry/api';
 import { Labels } from '../context/labels.ts';
 import type { GaugeRecord, NumberPoint, SumRecord } from '../transport/otlp/metrics.ts';
-import {
-  Aggregation,
-  type AggregationRules,
-  type Descriptor,
-  measuredUnder,
-  type Recorder,
-} from './aggregation.ts';
+import { Aggregation, type AggregationRules, type Descriptor, type Recorder } from './aggregation.ts';
 import { grown } from './slots.ts';
 
 const SERIES_MIN = 4;
@@ -49,12 +43,11 @@ export class SumAggregation extends NumberAggregation implements Recorder, SumRe
   }
 
   record(value: number, attributes: Attributes | undefined, context: Context | undefined): void {
-    const under = measuredUnder(context);
-    const series = this.series.find(attributes, under.labels);
+    const series = this.series.find(attributes, this.labelsUnder(context));
     if (series >= this.values.length) this.values = grown(this.values, series + 1);
     const amount = this.integer ? Math.trunc(value) : value;
     this.values[series]! += amount;
-    if (this.exemplars.wants(under)) this.exemplars.take(series, amount, under);
+    this.exemplars.take(series, amount, context);
   }
 
   point(index: number): NumberPoint {
@@ -67,12 +60,11 @@ export class LastValueAggregation extends NumberAggregation implements Recorder,
   readonly type = 'gauge';
 
   record(value: number, attributes: Attributes | undefined, context: Context | undefined): void {
-    const under = measuredUnder(context);
-    const series = this.series.find(attributes, under.labels);
+    const series = this.series.find(attributes, this.labelsUnder(context));
     if (series >= this.values.length) this.values = grown(this.values, series + 1);
     const current = this.integer ? Math.trunc(value) : value;
     this.values[series] = current;
-    if (this.exemplars.wants(under)) this.exemplars.take(series, current, under);
+    this.exemplars.take(series, current, context);
   }
 
   point(index: number): NumberPoint {

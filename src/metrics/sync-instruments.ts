@@ -1,6 +1,6 @@
 // The instruments that measurements are made with: counter, up-down counter, gauge, histogram.
 import type { Attributes, Context, Counter, Gauge, Histogram, UpDownCounter } from '@opentelemetry/api';
-import { measuredUnder, type Recorder, type SeriesRecorder } from './aggregation.ts';
+import type { Recorder, SeriesRecorder } from './aggregation.ts';
 import type { MetricCounters } from './metric-counters.ts';
 
 /**
@@ -83,13 +83,12 @@ export class BucketHistogram extends SyncInstrument implements BindableHistogram
     const fixed = { ...attributes };
     let series = -1;
     const record = (value: number, context?: Context): void => {
-      const under = measuredUnder(context);
-      const plain = under.labels.count === 0;
+      const plain = this.#series.labelsUnder(context).count === 0;
       if (plain && series >= 0 && value >= 0 && value < Number.POSITIVE_INFINITY) {
-        this.#series.recordIn(series, value, under);
+        this.#series.recordIn(series, value, context);
         return;
       }
-      this.take(value, fixed, under);
+      this.take(value, fixed, context);
       // Looked up only when it is there: a series without a measurement is none.
       if (plain && series < 0) series = this.#seriesOf(fixed);
     };

@@ -97,6 +97,26 @@ describe('exemplars', () => {
     for (const count of kept) assert.ok(Math.abs(count - intervals * share) < 6 * deviation, `${kept}`);
   });
 
+  it('are one of the sampled measurements, whichever of them are not sampled', () => {
+    const { meter, collect } = fixture();
+    const counter = meter.createCounter('c');
+    const [context, unsampled] = [sampled(), root.withIdentity(SpanIdentity.root(0))];
+    const [intervals, measurements] = [4000, 5];
+    const kept = new Array<number>(measurements).fill(0);
+    for (let interval = 0; interval < intervals; interval++) {
+      const left = interval % measurements;
+      for (let value = 0; value < measurements; value++) {
+        (value === left ? unsampled : context).run(() => counter.add(value));
+      }
+      const [exemplar] = numberPoints(metricNamed(collect(), 'c'))[0]!.exemplars;
+      assert.notEqual(exemplar?.value, undefined);
+      assert.notEqual(Number(exemplar!.value), left);
+      kept[Number(exemplar!.value)]! += 1;
+    }
+    // By the rule 17, 21, 21, 21 and 20 %.
+    for (const count of kept) assert.ok(count > intervals * 0.14 && count < intervals * 0.25, `${kept}`);
+  });
+
   it('of an exponential histogram spread over its magnitudes', () => {
     const { meter, collect } = fixture({ histogramAggregation: 'base2_exponential_bucket_histogram' });
     const histogram = meter.createHistogram('h');
