@@ -7,6 +7,8 @@ export interface ChildOptions {
   readonly name: string;
   readonly cwd: string;
   readonly args: readonly string[];
+  /** A command and its first arguments, which runs Node.js in its own place. */
+  readonly through?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   /** The line of its output that says it is ready. */
   readonly ready: RegExp;
@@ -21,9 +23,10 @@ export class Child {
   /** The last lines it printed, for the message when it fails. */
   readonly #tail: string[] = [];
 
-  constructor({ name, cwd, args, env }: ChildOptions) {
+  constructor({ name, cwd, args, env, through = [] }: ChildOptions) {
     this.name = name;
-    this.process = spawn(process.execPath, args, {
+    const [command, ...rest] = [...through, process.execPath, ...args];
+    this.process = spawn(command!, rest, {
       cwd,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

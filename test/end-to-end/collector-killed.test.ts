@@ -1,14 +1,11 @@
 // The collector is killed under load and started again: whatever it acknowledged is there, exactly once.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { after, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Json } from '../json.ts';
-import { root } from '../source-tree.ts';
 import { AnswerGate } from './answer-gate.ts';
+import { Maker } from './maker.ts';
 import { type Collector, eventually, Stack } from './stack.ts';
 
 const KILLS = 3;
@@ -63,32 +60,6 @@ class Sender {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#done;
-  }
-}
-
-/** The application with the agent; resolves with what it reports when told to stop. */
-class Maker {
-  readonly #child: ChildProcess;
-  readonly #lines: AsyncIterator<string>;
-
-  constructor(endpoint: string) {
-    const env = { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: `http://${endpoint}` };
-    const args = ['--conditions=source', 'test/end-to-end/span-maker.ts'];
-    this.#child = spawn(process.execPath, args, { cwd: root, env, stdio: ['pipe', 'pipe', 'inherit'] });
-    this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
-  }
-  async next(): Promise<Json> {
-    return JSON.parse((await this.#lines.next()).value as string);
-  }
-  async stop(): Promise<Json> {
-    this.#child.stdin!.end('stop');
-    const report = await this.next();
-    if (this.#child.exitCode === null) await once(this.#child, 'exit');
-    return report;
-  }
-
-  kill(): void {
-    this.#child.kill('SIGKILL');
   }
 }
 

@@ -2,7 +2,7 @@
 import { context, trace } from '@opentelemetry/api';
 import { start } from 'tricord';
 
-const PER_TICK = 20;
+const PER_TICK = Number(process.env.SPANS_PER_TICK ?? 20);
 
 const agent = start({ serviceName: 'span-maker', instrumentations: ['none'], flushTimeout: 20_000 })!;
 const tracer = trace.getTracer('span-maker');

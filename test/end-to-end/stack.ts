@@ -170,6 +170,8 @@ export interface FoundSpan {
   readonly spanId: string;
   readonly parentSpanId?: string;
   readonly name: string;
+  readonly startTimeUnixNano: string;
+  readonly endTimeUnixNano: string;
   readonly service: string;
   readonly attributes: Readonly<Record<string, unknown>>;
 }

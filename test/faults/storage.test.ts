@@ -6,12 +6,14 @@ import { runTool, summaryOf } from './fault-tool.ts';
 const budget = ['--budget', '0.1'];
 
 /** Where each bug is found first, and what it breaks there. */
-const found: Readonly<Record<string, readonly [part: string, promise: string]>> = {
-  'ack-before-fsync': ['power-loss', 'acknowledged items lost with the power'],
-  'no-crc': ['flip', 'damage that nothing reported'],
-  'no-dedup': ['crash', 'items shown twice after a crash'],
-  'trust-failed-fsync': ['io-error', 'false acknowledgements by a failing disk'],
-};
+const found: readonly (readonly [bug: string, part: string, promise: string])[] = [
+  ['ack-before-fsync', 'power-loss', 'acknowledged items lost with the power'],
+  ['ack-before-fsync', 'slow-fsync', 'acknowledgements before their fsync'],
+  ['no-crc', 'flip', 'damage that nothing reported'],
+  ['no-dedup', 'crash', 'items shown twice after a crash'],
+  ['trust-failed-fsync', 'io-error', 'false acknowledgements by a failing disk'],
+  ['age-by-wall-clock', 'clock', 'processes that did not go on by themselves after that'],
+];
 
 describe('faults of the storage', () => {
   it('break no promise', async t => {
@@ -27,6 +29,9 @@ describe('faults of the storage', () => {
       flip: 24,
       'io-error': 300,
       'call-error': 8,
+      'slow-fsync': 1,
+      'full-disk': 3,
+      clock: 3,
     })) {
       if (part in skipped) continue;
       assert.ok(figures[part]!.faults! >= least, `${part}: ${figures[part]!.faults} of ${least} faults`);
@@ -34,9 +39,11 @@ describe('faults of the storage', () => {
     assert.ok(figures['power-loss']!.points! >= 100);
   });
 
-  for (const [bug, [part, promise]] of Object.entries(found)) {
-    it(`break a promise with the planted bug ${bug}, and the tool says how to see it again`, async () => {
+  for (const [bug, part, promise] of found) {
+    it(`break a promise of ${part} with the planted bug ${bug}, and the tool says how to see it again`, async t => {
       const run = await runTool(['storage', ...budget, '--part', part, '--plant', bug]);
+      const reason = summaryOf(run).skipped[part];
+      if (reason !== undefined) return t.skip(reason);
       assert.equal(run.code, 1, run.errors);
       assert.ok(summaryOf(run).broken.includes(promise), run.output);
       const again = /again: npm run --silent faults -- (.*)/.exec(run.errors)![1]!;

@@ -35,8 +35,7 @@ export const scenario: FaultScenario = {
 };
 
 function figuresOf({ points, faults, restarts, items, breaches }: PartOutcome): Figures {
-  const { lost, twice, invented, silent, stuck, crashed } = breaches;
-  return { points, faults, restarts, items, lost, twice, invented, silent, stuck, crashed };
+  return { points, faults, restarts, items, ...breaches };
 }
 
 type Value = (outcome: PartOutcome) => number;
@@ -58,6 +57,8 @@ const broken =
 const none = { atMost: 0 };
 const crashes = ['cut', 'kill', 'crash'];
 const errors = ['io-error', 'call-error'];
+/** Processes that go on under load while the machine around them is not what it should be. */
+const strains = ['slow-fsync', 'full-disk', 'clock'];
 
 /** Every kind of breach in every part breaks one of them. */
 const rows: readonly Row[] = [
@@ -97,7 +98,28 @@ const rows: readonly Row[] = [
     target: none,
   },
   {
-    name: 'items or damage that are not there',
+    name: 'acknowledged items lost on a slow or full disk, or by a wrong clock',
+    of: strains,
+    value: broken('lost'),
+    target: none,
+  },
+  { name: 'items shown twice after that', of: strains, value: broken('twice'), target: none },
+  {
+    name: 'processes that did not go on by themselves after that',
+    of: strains,
+    value: broken('stuck', 'crashed'),
+    target: none,
+  },
+  { name: 'acknowledgements before their fsync', of: ['slow-fsync'], value: broken('early'), target: none },
+  {
+    name: 'bounds on memory passed while the disk stalls',
+    of: ['slow-fsync'],
+    value: broken('unbounded'),
+    target: none,
+  },
+  { name: 'full disks that nothing counted', of: ['full-disk'], value: broken('silent'), target: none },
+  {
+    name: 'items, damage or times that are not there',
     of: Object.keys(parts),
     value: broken('invented'),
     target: none,

@@ -3,10 +3,18 @@ import { AssertionError } from 'node:assert';
 
 /**
  * `lost`: acknowledged, and not there. `twice`: there more than once. `invented`: there, and offered by nobody.
- * `silent`: damage that nothing reports. `stuck`: does not start, or does not go on, by itself. `crashed`: an error that
- * nobody expects.
+ * `silent`: damage that nothing reports. `stuck`: does not start, or does not go on, by itself. `early`: acknowledged
+ * before it was durable. `unbounded`: more memory than is allowed. `crashed`: an error that nobody expects.
  */
-export type BreachKind = 'lost' | 'twice' | 'invented' | 'silent' | 'stuck' | 'crashed';
+export type BreachKind =
+  | 'lost'
+  | 'twice'
+  | 'invented'
+  | 'silent'
+  | 'stuck'
+  | 'early'
+  | 'unbounded'
+  | 'crashed';
 
 export class Breach extends AssertionError {
   readonly kind: BreachKind;

@@ -18,7 +18,7 @@ async function run(): Promise<PartOutcome> {
   const { command, directory } = task;
   const planted = command.plant === undefined ? undefined : plant(plants[command.plant]!);
   const { part } = await parts[task.part]!();
-  planted?.();
+  if (!part.processesOnly) planted?.();
   try {
     const points = await part.open(directory, command.seed, command.plant);
     return await tryAll(points);
@@ -36,7 +36,7 @@ async function tryAll(points: Points): Promise<PartOutcome> {
   for (const point of chosen(points)) {
     total.points++;
     try {
-      const { faults, restarts, items } = await guarded(points.tryAt(point));
+      const { faults, restarts, items } = await guarded(points.tryAt(point), points.timeoutMs ?? pointMs);
       total.faults += faults;
       total.restarts += restarts;
       total.items += items;
@@ -61,9 +61,9 @@ function* chosen({ count, least }: Points): Generator<number> {
 }
 
 /** Also fails on what nobody catches, and on what does not end. */
-async function guarded<T>(result: Promise<T>): Promise<T> {
+async function guarded<T>(result: Promise<T>, withinMs: number): Promise<T> {
   const { promise: broken, reject } = Promise.withResolvers<never>();
-  const deadline = setTimeout(() => reject(new Error(`not done within ${pointMs} ms`)), pointMs);
+  const deadline = setTimeout(() => reject(new Error(`not done within ${withinMs} ms`)), withinMs);
   process.on('uncaughtException', reject);
   try {
     return await Promise.race([result, broken]);

@@ -2,6 +2,8 @@
 import type { BreachKind } from '../../collector/queue/breach.ts';
 
 export interface Part {
+  /** A planted bug belongs into the processes that it starts, and nowhere else: this thread loads nothing of the collector's. */
+  readonly processesOnly?: true;
   /**
    * Makes ready what the points need.
    * @param directory an empty one, the part's own
@@ -16,6 +18,8 @@ export interface Points {
   readonly count: number;
   /** How many are tried on the smallest budget. */
   readonly least: number;
+  /** When a point that is not done is stuck: a minute unless it says otherwise. */
+  readonly timeoutMs?: number;
   /** @throws Breach when a promise does not hold */
   tryAt(point: number): Promise<Tally>;
 }
@@ -45,4 +49,7 @@ export interface PartOutcome extends Tally {
   readonly skipped: string | undefined;
 }
 
-export const noBreaches: BreachCounts = { lost: 0, twice: 0, invented: 0, silent: 0, stuck: 0, crashed: 0 };
+export const noBreaches: BreachCounts = {
+  ...{ lost: 0, twice: 0, invented: 0, silent: 0 },
+  ...{ stuck: 0, early: 0, unbounded: 0, crashed: 0 },
+};

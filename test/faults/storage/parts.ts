@@ -8,5 +8,8 @@ export const parts: Readonly<Record<string, () => Promise<{ readonly part: Part 
   flip: () => import('./flip.ts'),
   'io-error': () => import('./io-error.ts'),
   'call-error': () => import('./call-error.ts'),
+  'slow-fsync': () => import('./slow-fsync.ts'),
+  'full-disk': () => import('./full-disk.ts'),
+  clock: () => import('./clock.ts'),
   'power-loss': () => import('./power-loss.ts'),
 };

@@ -35,4 +35,17 @@ export const plants: Readonly<Record<string, readonly Edit[]>> = {
       instead: 'await writer.sync().catch(() => writer.sync());',
     },
   ],
+  /** How long a batch has waited is what the wall clock says. */
+  'age-by-wall-clock': [
+    {
+      file: 'collector/queue/log.ts',
+      text: 'segment.lastAt = performance.now();',
+      instead: 'segment.lastAt = Date.now();',
+    },
+    {
+      file: 'collector/queue/durable-queue.ts',
+      text: 'performance.now() - oldest.lastAt',
+      instead: 'Date.now() - oldest.lastAt',
+    },
+  ],
 };

@@ -56,6 +56,36 @@ export async function runUnder(
   throw new Error(`the process has ended with ${signal ?? code} under ${inject}: ${errors}`);
 }
 
+/** Stalls of a running process; `end` lets it go on. */
+export interface Stall {
+  end(): Promise<void>;
+}
+
+/**
+ * From now on each fsync of the process takes so much longer, before it begins.
+ * @throws Unavailable where strace is not there, or may not be used
+ */
+export async function stall(pid: number, seconds: number): Promise<Stall> {
+  const inject = `inject=fsync,fdatasync:delay_enter=${Math.round(seconds * 1e6)}`;
+  const args = ['-f', '-o', '/dev/null', '-e', 'trace=fsync,fdatasync', '-e', inject, '-p', `${pid}`];
+  const strace = spawn('strace', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const ended = once(strace, 'exit').catch(() => undefined);
+  const lines = createInterface({ input: strace.stderr });
+  const { promise: attached, resolve, reject } = Promise.withResolvers<void>();
+  lines.on('line', line => {
+    if (line.includes(' attached')) resolve();
+    else if (!line.includes(' detached')) reject(new Unavailable(`strace does not run here: ${line.trim()}`));
+  });
+  strace.on('error', () => reject(notInstalled()));
+  await attached;
+  return {
+    end: async () => {
+      strace.kill('SIGINT');
+      await ended;
+    },
+  };
+}
+
 interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -81,6 +111,10 @@ async function run(options: string[], args: readonly string[], hear: (line: stri
     return { code, signal, errors };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw new Unavailable('strace is not installed; apt-get install strace');
+    throw notInstalled();
   }
+}
+
+function notInstalled(): Unavailable {
+  return new Unavailable('strace is not installed; apt-get install strace');
 }
