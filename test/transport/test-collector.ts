@@ -12,6 +12,8 @@ import {
 
 const raw = (value: Buffer): Buffer => value;
 const UNLIMITED = 2 ** 50;
+/** Longer than an agent takes to end its call. */
+const GOING_AWAY_MS = 1000;
 
 const streamService: grpc.ServiceDefinition = {
   stream: {
@@ -130,6 +132,11 @@ export class TestCollector extends EventEmitter {
   /** Cuts all connections, and goes on listening. */
   sever(): void {
     this.#server.drain(`127.0.0.1:${this.port}`, 0);
+  }
+
+  /** Says on all connections that it takes no new calls there, and lets those under way end: GOAWAY without an error. */
+  goAway(): void {
+    this.#server.drain(`127.0.0.1:${this.port}`, GOING_AWAY_MS);
   }
 
   /** Cuts all connections and stops listening. */
