@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, it } from 'node:test';
 import { TestCollector } from '../transport/test-collector.ts';
-import { type Run, type RunOptions, registerFile, run } from './application.ts';
+import { type Run, type RunOptions, registerFile, run, withAgent, withNothing } from './application.ts';
 import { arrivedAt } from './arrived.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tricord-lifecycle-'));
@@ -92,6 +92,27 @@ describe('an application', () => {
         assert.deepEqual([run.code, run.signal], [code, signal]);
       }
       assert.deepEqual(names(), ['ended', 'ended', 'ended']);
+    });
+  }
+
+  const sudden: readonly (readonly [what: string, script: string, told: RegExp])[] = [
+    ['SIGKILL', "process.kill(process.pid, 'SIGKILL')", /^$/],
+    ['a full heap', 'for (const all = []; ; ) all.push(new Array(1e6).fill({}))', /heap out of memory/],
+  ];
+  for (const [what, script, told] of sudden) {
+    it(`may end by ${what}: as it would without us, and what ended a while before has arrived`, async () => {
+      const go = join(folder, `${what}.go`);
+      const memory = '--max-old-space-size=128';
+      const dying = `setInterval(() => { if (require('fs').existsSync(${JSON.stringify(go)})) { ${script} } }, 5)`;
+      const running = observed('sudden', `span('before'); ${dying}`, { flags: [memory, ...withAgent] });
+      await collector.until(({ items }) => items > 0);
+      writeFileSync(go, '');
+      const { code, signal, stdout, stderr } = await running;
+      const without = await observed('sudden', dying, { flags: [memory, ...withNothing] });
+      assert.deepEqual([code, signal, stdout], [without.code, without.signal, without.stdout]);
+      assert.notEqual(signal, null);
+      for (const text of [stderr, without.stderr]) assert.match(text, told);
+      assert.deepEqual(names(), ['before']);
     });
   }
 
