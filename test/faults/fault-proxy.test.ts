@@ -71,6 +71,12 @@ describe('the fault proxy', () => {
     await read(client, 1);
     return { client, peer };
   };
+  /** Resolves when the proxy has read all that was sent before: a connection that is made later is through. */
+  const arrivedAtProxy = async (): Promise<void> => {
+    const probe = dial();
+    await once(probe, 'connect');
+    await arrival();
+  };
   const timed = async (passage: Passage, bytes: number): Promise<{ reads: number; ms: number }> => {
     const { client, peer } = await pair();
     proxy.passage = passage;
@@ -122,6 +128,18 @@ describe('the fault proxy', () => {
     for (const link of proxy.links) link.reset();
     assert.deepEqual(await Promise.all(endings), ['ECONNRESET', 'ECONNRESET']);
     assert.equal(proxy.links.size, 0);
+  });
+
+  it('hangs up on the client, whose last words arrive later', async () => {
+    const { client, peer } = await pair();
+    proxy.passage = { latencyMs: 100 };
+    await new Promise(done => client.write('farewell', done));
+    await arrivedAtProxy();
+    const gone = ending(client);
+    for (const link of proxy.links) link.hangUp();
+    assert.equal(await gone, undefined);
+    assert.equal((await read(peer, 8)).text, 'farewell');
+    await once(peer, 'end');
   });
 
   it('swallows what comes, and keeps both sides open', async () => {

@@ -46,10 +46,7 @@ class Way {
     this.#random = random;
     this.#stopped = stopped;
     from.on('data', (bytes: Buffer) => this.#take(bytes));
-    from.on('end', () => {
-      this.#ended = true;
-      void this.#pass();
-    });
+    for (const event of ['end', 'close']) from.on(event, () => this.#end());
   }
 
   #take(bytes: Buffer): void {
@@ -60,6 +57,11 @@ class Way {
     this.#held.push({ bytes, dueMs: this.#lastDueMs });
     this.#heldBytes += bytes.length;
     if (this.#heldBytes >= HELD_BYTES_MAX) this.#from.pause();
+    void this.#pass();
+  }
+
+  #end(): void {
+    this.#ended = true;
     void this.#pass();
   }
 
@@ -74,7 +76,7 @@ class Way {
         this.#heldBytes -= next.bytes.length;
         if (this.#heldBytes < HELD_BYTES_MAX) this.#from.resume();
       }
-      if (this.#ended) this.#to.end();
+      if (this.#ended && !this.#stopped.aborted) this.#to.end();
     } catch (error) {
       if (!this.#stopped.aborted) throw error;
     } finally {
@@ -131,6 +133,11 @@ export class FaultLink {
   reset(): void {
     this.#stop();
     for (const socket of Object.values(this.#sockets)) socket.resetAndDestroy();
+  }
+
+  /** The client sees an end; what it has sent arrives all the same, when it is due, and then the server sees one. */
+  hangUp(): void {
+    this.#sockets.client.destroy();
   }
 
   /** Both sides stay open and can send; nothing arrives any more. */
