@@ -50,3 +50,14 @@ export interface Failure {
 export function isKept({ value, target }: PromiseOutcome): boolean {
   return 'atMost' in target ? value <= target.atMost : value >= target.atLeast;
 }
+
+/** Of a scenario that is one piece: each promise that is broken is a failure, which the same run brings back. */
+export function repeated(
+  { seed, budget }: Command,
+  promises: readonly PromiseOutcome[],
+): Pick<Outcome, 'promises' | 'failures'> {
+  const broken = promises.filter(promise => !isKept(promise));
+  const repeat = `--seed ${seed} --budget ${budget}`;
+  const failures = broken.map(({ name, value }) => ({ message: `${name}: ${value}`, repeat }));
+  return { promises, failures };
+}

@@ -2,5 +2,6 @@
 import type { FaultScenario } from './scenario.ts';
 
 export const scenarios: Readonly<Record<string, () => Promise<{ readonly scenario: FaultScenario }>>> = {
+  network: () => import('./network.ts'),
   storage: () => import('./storage.ts'),
 };

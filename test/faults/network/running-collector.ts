@@ -1,0 +1,86 @@
+// A collector under fire: a real process on a folder that outlives it, killed and started again, and what is seen of it.
+import type { LedgerPage } from '../../../collector/web/self-routes.ts';
+import { Peer } from './peer.ts';
+
+const MIB = 1024 * 1024;
+const STORE_MIB = 256;
+const REQUESTS_MIB = 64;
+/** Code and heap of the runtime and of the database, and rows on their way into it. */
+const REST_MIB = 320;
+
+/** What the collector may take: what it is told that the database and requests may, and the rest. */
+export const COLLECTOR_MIB_MAX: number = STORE_MIB + REQUESTS_MIB + REST_MIB;
+
+/** All that is seen of the lives of one collector. */
+export class RunningCollector {
+  /** What the ledgers of all looks had of gaps, in items. */
+  gap = 0;
+  kills = 0;
+  peakMiB = 0;
+  /** Items that came again after they were durable, of all lives until their last looks. */
+  duplicates = 0;
+  readonly #dataDir: string;
+  readonly #plant: string;
+  #peer: Peer | undefined;
+  #endpoints: Readonly<Record<string, string>> = {};
+
+  constructor(dataDir: string, plant: string | undefined) {
+    this.#dataDir = dataDir;
+    this.#plant = plant ?? 'none';
+  }
+
+  /** `host:port` of OTLP/gRPC and the stream; another one after each start. */
+  get endpoint(): string {
+    return this.#endpoints['otlp.grpc']!;
+  }
+
+  /** Resolves when it is ready. */
+  async start(): Promise<void> {
+    const free = '127.0.0.1:0';
+    const settings = [
+      `receivers.otlp.protocols.grpc.endpoint=${free}`,
+      `receivers.otlp.protocols.http.endpoint=${free}`,
+      `service.web.endpoint=${free}`,
+      `service.requests.max_size=${REQUESTS_MIB}MiB`,
+      `exporters.store.memory=${STORE_MIB}MiB`,
+    ];
+    this.#peer = new Peer({
+      file: 'test/faults/network/collector-child.ts',
+      args: [this.#plant, '--data-dir', this.#dataDir, ...settings.flatMap(setting => ['--set', setting])],
+      yields: true,
+    });
+    this.#endpoints = JSON.parse(await this.#peer.ask<string>('ready')).endpoints;
+    await this.#look();
+  }
+
+  /** At the ledger and the memory; gives the items that came again in this life. */
+  async #look(): Promise<number> {
+    const response = await fetch(`http://${this.#endpoints.web}/ledger`);
+    const { rows, intake } = (await response.json()) as LedgerPage;
+    this.gap += rows.reduce((sum, row) => sum + Math.abs(row.gap), 0);
+    const peak = await this.#peer!.ask<number>('peakRssBytes');
+    this.peakMiB = Math.max(this.peakMiB, peak / MIB);
+    return intake.reduce((sum, { duplicates }) => sum + duplicates, 0);
+  }
+
+  /** SIGKILL, after a look. */
+  async kill(): Promise<void> {
+    this.duplicates += await this.#look();
+    this.kills++;
+    await this.#peer!.end('SIGKILL');
+  }
+
+  /** SIGTERM, after a look: everything is in the files of the store then. @throws Error when it fails */
+  async stop(): Promise<void> {
+    this.duplicates += await this.#look();
+    const { code, signal } = await this.#peer!.end('SIGTERM');
+    if (code !== 0) throw new Error(`the collector ended with ${signal ?? `exit code ${code}`}`);
+  }
+
+  /** Ends whatever runs. */
+  async discard(): Promise<void> {
+    const { process } = this.#peer ?? {};
+    if (process !== undefined && process.exitCode === null && process.signalCode === null)
+      await this.#peer!.end('SIGKILL');
+  }
+}
