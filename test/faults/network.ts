@@ -8,7 +8,7 @@ import { missing, superfluous, unaccounted } from './network/account.ts';
 import { FaultProxy } from './network/fault-proxy.ts';
 import { type Latency, latencyOf } from './network/latency.ts';
 import { Load } from './network/load.ts';
-import { plants } from './network/plants.ts';
+import { collectorPlants } from './network/plants.ts';
 import { COLLECTOR_MIB_MAX, RunningCollector } from './network/running-collector.ts';
 import { AGENT_MIB_MAX, Service } from './network/service.ts';
 import type { ServiceReport } from './network/service-child.ts';
@@ -34,7 +34,7 @@ const P99_RATIO_MAX = 1.2;
 export const scenario: FaultScenario = {
   about: 'agents under load through a network of faults, and a collector that is killed',
   parts: [],
-  plants: Object.keys(plants),
+  plants: Object.keys(collectorPlants),
   async run(command: Command, tell): Promise<Outcome> {
     const dataDir = await mkdtemp(join(tmpdir(), 'tricord-network-'));
     const run = new NetworkRun(command, dataDir, tell);

@@ -2,6 +2,7 @@
 import type { FaultScenario } from './scenario.ts';
 
 export const scenarios: Readonly<Record<string, () => Promise<{ readonly scenario: FaultScenario }>>> = {
+  down: () => import('./down.ts'),
   network: () => import('./network.ts'),
   storage: () => import('./storage.ts'),
 };

@@ -10,22 +10,22 @@ const counted = Object.keys(signals) as Counted[];
 const total = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
 
 /** What the application gave to the agent. */
-const given = ({ recorded, lines }: ServiceReport): Readonly<Record<Counted, number>> => ({
-  traces: recorded,
+const given = ({ requests, lines }: ServiceReport): Readonly<Record<Counted, number>> => ({
+  traces: requests,
   logs: lines,
 });
 
 export const droppedBy = ({ stats }: ServiceReport, signal: Counted): number =>
   total(Object.values(stats.signals[signal].dropped));
 
-/** Items that the agent has neither settled nor counted as dropped, or that it has counted twice. */
+/** Items that the agent has neither settled nor counted as left out or dropped, or that it has counted twice. */
 export function unaccounted(reports: readonly ServiceReport[]): number {
   return total(
     reports.flatMap(report =>
       counted.map(signal => {
-        const { accepted, pending } = report.stats.signals[signal];
-        const missing = given(report)[signal] - accepted - droppedBy(report, signal);
-        return Math.abs(missing) + Math.abs(pending);
+        const { accepted, pending, gap, leftOut } = report.stats.signals[signal];
+        const missing = given(report)[signal] - accepted - leftOut - droppedBy(report, signal);
+        return Math.abs(missing) + Math.abs(pending) + Math.abs(gap);
       }),
     ),
   );

@@ -1,10 +1,10 @@
 // The collector as its command line starts it, with a planted bug if there is one, and asked over IPC for its memory.
 import { plant } from '../plant.ts';
 import { answer } from './peer.ts';
-import { plants } from './plants.ts';
+import { collectorPlants } from './plants.ts';
 
 const [bug] = process.argv.splice(2, 1) as [string];
-const planted = bug === 'none' ? undefined : plant(plants[bug]!);
+const planted = bug === 'none' ? undefined : plant(collectorPlants[bug]!);
 const ready = Promise.withResolvers<string>();
 
 // What it prints is one line, when it is ready.

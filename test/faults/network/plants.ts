@@ -1,8 +1,10 @@
-// The bugs that the network scenarios must find, as changes of the collector's sources.
+// The bugs that the network scenarios must find, as changes of the collector's and the agent's sources.
 import type { Edit } from '../plant.ts';
 import { plants as storagePlants } from '../storage/plants.ts';
 
-export const plants: Readonly<Record<string, readonly Edit[]>> = {
+type Plants = Readonly<Record<string, readonly Edit[]>>;
+
+export const collectorPlants: Plants = {
   /** What an agent has sent before is not known: neither when it connects again, nor when a batch comes again. */
   'no-dedup': [
     ...storagePlants['no-dedup']!,
@@ -20,6 +22,21 @@ export const plants: Readonly<Record<string, readonly Edit[]>> = {
       instead: `const kept = Buffer.from(payload);
     setTimeout(() => this.#admission.admit(signal, kept, origin).catch(() => undefined), 200);
     Promise.resolve().then(`,
+    },
+  ],
+};
+
+export const agentPlants: Plants = {
+  /** What is kept does not say for how many it stands. */
+  'no-weight': [
+    { file: 'src/context/threshold.ts', text: 'this.text = hexOf(bits);', instead: 'this.text = hexOf(0n);' },
+  ],
+  /** What is left out is not counted. */
+  'left-out-unseen': [
+    {
+      file: 'src/transport/ring.ts',
+      text: 'this.#control.count(SignalCounter.leftOut, signal, 1);',
+      instead: '',
     },
   ],
 };

@@ -1,6 +1,7 @@
 // A collector under fire: a real process on a folder that outlives it, killed and started again, and what is seen of it.
 import type { LedgerPage } from '../../../collector/web/self-routes.ts';
 import { Peer } from './peer.ts';
+import { collectorPlants } from './plants.ts';
 
 const MIB = 1024 * 1024;
 const STORE_MIB = 256;
@@ -24,9 +25,9 @@ export class RunningCollector {
   #peer: Peer | undefined;
   #endpoints: Readonly<Record<string, string>> = {};
 
-  constructor(dataDir: string, plant: string | undefined) {
+  constructor(dataDir: string, plant = 'none') {
     this.#dataDir = dataDir;
-    this.#plant = plant ?? 'none';
+    this.#plant = Object.hasOwn(collectorPlants, plant) ? plant : 'none';
   }
 
   /** `host:port` of OTLP/gRPC and the stream; another one after each start. */

@@ -2,7 +2,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { trace } from '@opentelemetry/api';
 import { pino } from 'pino';
 import { start, type TransportStats } from 'tricord';
 import { answer } from './peer.ts';
@@ -10,9 +9,8 @@ import { answer } from './peer.ts';
 /** What the application knows of itself. */
 export interface ServiceReport {
   readonly stats: TransportStats;
-  /** Requests, those of them whose span the agent recorded, and lines of log about them. */
+  /** Requests, and lines of log about them. */
   readonly requests: number;
-  readonly recorded: number;
   readonly lines: number;
   readonly rssBytes: number;
   /** The most there ever was. */
@@ -22,11 +20,10 @@ export interface ServiceReport {
 // The agent that `--require` has started.
 const agent = start()!;
 const log = pino();
-const counts = { requests: 0, recorded: 0, lines: 0 };
+const counts = { requests: 0, lines: 0 };
 
 const server = createServer((request, response) => {
   counts.requests++;
-  if (trace.getActiveSpan()?.isRecording()) counts.recorded++;
   log.info({ path: request.url, agent: request.headers['user-agent'] }, 'answering');
   counts.lines++;
   response.setHeader('content-length', 2);

@@ -1,8 +1,10 @@
 // The application under the agent, as a process of its own, and the sums of what it knows of itself.
 
+import { join } from 'node:path';
 import { limits } from '../../../src/limits.ts';
 import { registerFile } from '../../register/application.ts';
 import { Peer } from './peer.ts';
+import { agentPlants } from './plants.ts';
 import type { ServiceReport } from './service-child.ts';
 
 const MIB = 1024 * 1024;
@@ -13,6 +15,7 @@ const SLACK_MIB = 40;
 export const AGENT_MIB_MAX: number =
   (limits.ring_bytes_default + limits.resend_bytes_default) / MIB + SLACK_MIB;
 
+const plantingFile = join(import.meta.dirname, 'agent-child.ts');
 /** Batches go early, so that there are many on their way when a connection breaks. */
 const LINGER_MS = '50';
 const PENDING_LOOK_MS = 50;
@@ -29,16 +32,26 @@ export class Service {
   }
 
   /** @param collector `host:port` */
-  static async start(name: string, collector: string): Promise<Service> {
+  static async start(
+    name: string,
+    collector: string,
+    {
+      plant,
+      env = {},
+    }: { readonly plant?: string | undefined; readonly env?: Readonly<Record<string, string>> } = {},
+  ): Promise<Service> {
+    const planted = plant !== undefined && Object.hasOwn(agentPlants, plant);
     const peer = new Peer({
       file: 'test/faults/network/service-child.ts',
-      flags: ['--require', registerFile],
+      flags: ['--require', planted ? plantingFile : registerFile],
       env: {
         OTEL_SERVICE_NAME: name,
         OTEL_EXPORTER_OTLP_ENDPOINT: `http://${collector}`,
         OTEL_METRIC_EXPORT_INTERVAL: '1000',
         TRICORD_TRACES_LINGER: LINGER_MS,
         TRICORD_LOGS_LINGER: LINGER_MS,
+        ...(planted && { FAULT_PLANT: plant }),
+        ...env,
       },
     });
     return new Service(peer, await peer.ask<number>('listen'));

@@ -73,21 +73,26 @@ export function contentsOf(dataDir: string): Promise<StoreContents> {
 const BITS_56 = 2 ** 56;
 const HEX_DIGITS = 14;
 
-/** Of the requests behind the stored spans, by the thresholds in their tracestates: `ot=th:…`. */
-export function estimatedSpans(dataDir: string): Promise<Estimate> {
+/** Where the threshold stands that an item has passed, as SQL that finds its text; empty for what knows none. */
+const thresholds = {
+  spans: `regexp_extract(raw::VARCHAR, 'ot=(?:[^,]*;)?th:([0-9a-f]{1,${HEX_DIGITS}})', 1)`,
+  logs: `regexp_extract(metadata, '"sampling[._]threshold":"([0-9a-f]{1,${HEX_DIGITS}})"', 1)`,
+} as const;
+
+/** How many there were of what is in the store, by the weights of what was kept. */
+export function estimateOf(dataDir: string, table: keyof typeof thresholds): Promise<Estimate> {
   return reading(dataDir, async (rowsOf, query) => {
-    const rows = rowsOf('spans');
+    const rows = rowsOf(table);
     if (rows === undefined) return { items: 0, error: 0 };
-    const threshold = `regexp_extract(raw::VARCHAR, 'ot=(?:[^,]*;)?th:([0-9a-f]{1,${HEX_DIGITS}})', 1)`;
     const groups = (await query(
-      `SELECT ${threshold} AS threshold, count(*)::DOUBLE FROM ${rows} GROUP BY threshold`,
+      `SELECT ${thresholds[table]} AS threshold, count(*)::DOUBLE FROM ${rows} GROUP BY threshold`,
     )) as [string, number][];
     return estimate(groups.map(([text, count]) => ({ count, weight: weightOf(text) })));
   });
 }
 
 /** 2^56 / (2^56 - T) (OpenTelemetry specification, "TraceState: Probability Sampling"). */
-export function weightOf(threshold: string): number {
+function weightOf(threshold: string): number {
   return BITS_56 / (BITS_56 - Number(`0x${threshold.padEnd(HEX_DIGITS, '0')}`));
 }
 
