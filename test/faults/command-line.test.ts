@@ -4,8 +4,8 @@ import { describe, it } from 'node:test';
 import { runTool } from './fault-tool.ts';
 
 const refusals: readonly (readonly [args: readonly string[], message: RegExp])[] = [
-  [[], /^One NAME is needed\.\n.*\n\n {2}NAME {14}storage\n/s],
-  [['storge'], /^There is no scenario "storge"\.\n.*NAME {14}storage\n/s],
+  [[], /^One NAME is needed\.\n.*\n\n {2}NAME {14}.*\bstorage\b/s],
+  [['storge'], /^There is no scenario "storge"\.\n.*NAME {14}.*\bstorage\b/s],
   [['storage', '--plant', 'no-crv'], /^--plant is "no-crv"; there is ack-before-fsync, no-crc, /],
   [['storage', '--part', 'cuts'], /^--part is "cuts"; there is cut, kill, /],
   [['storage', '--point', '1'], /^--point needs a --part\./],

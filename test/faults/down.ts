@@ -16,6 +16,10 @@ import { contentsOf, type Estimate, estimateOf, type StoreContents } from './net
 import { type Command, type FaultScenario, type Outcome, type PromiseOutcome, repeated } from './scenario.ts';
 
 const REQUESTS_PER_SECOND = 2000;
+const ID_LENGTH = 16;
+/** Of runs with less than so many percent. */
+const LONG_ID = 600;
+const SHORT_PERCENT = 5;
 const WHOLE_SECONDS = 600;
 const BEFORE_SHARE = 0.2;
 const BEFORE_SECONDS_MIN = 2;
@@ -96,12 +100,17 @@ class DownRun {
     await this.#collector.start();
     const proxy = await FaultProxy.before(this.#collector.endpoint, seed);
     this.#proxy = proxy;
-    // A short absence must fill the buffers, too.
+    // A short absence must fill the buffers, too; they cannot be as short as it, so a very short one gets more to hold.
     const resendBytes = Math.max(limits.resend_bytes_min, (limits.resend_bytes_default * budget) / 100);
     const env = { TRICORD_RESEND_BYTES: String(Math.ceil(resendBytes)) };
     const service = await Service.start('service', proxy.endpoint, { plant, env });
     this.#service = service;
-    const load = await Load.start({ ports: [service.port], perSecond: REQUESTS_PER_SECOND }, 'warm-up');
+    const order = {
+      ports: [service.port],
+      perSecond: REQUESTS_PER_SECOND,
+      idLength: budget < SHORT_PERCENT ? LONG_ID : ID_LENGTH,
+    };
+    const load = await Load.start(order, 'warm-up');
     this.#load = load;
     await load.stay('warm-up', BEFORE_SECONDS_MIN);
     return { service, load, proxy };

@@ -18,6 +18,7 @@ import { type Command, type FaultScenario, type Outcome, type PromiseOutcome, re
 
 const SERVICES = 2;
 const REQUESTS_PER_SECOND = 400;
+const ID_LENGTH = 16;
 const WHOLE_SECONDS = 600;
 /** A round: some time without faults, then some time with them. */
 const ROUND_SECONDS = 40;
@@ -108,7 +109,7 @@ class NetworkRun {
       this.#services.push(await Service.start(`service ${number}`, proxy.endpoint));
     }
     const ports = this.#services.map(({ port }) => port);
-    this.#load = await Load.start({ ports, perSecond: REQUESTS_PER_SECOND }, 'settling');
+    this.#load = await Load.start({ ports, perSecond: REQUESTS_PER_SECOND, idLength: ID_LENGTH }, 'settling');
     await delay(1000 * Math.min(WARM_UP_SECONDS, this.#seconds / 4));
   }
 

@@ -1,4 +1,5 @@
 // The load: requests at a fixed rate, whether or not earlier ones are answered, and how long each took, slice by slice.
+import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { answer } from './peer.ts';
 
@@ -6,6 +7,8 @@ export interface LoadOrder {
   /** Services, which get the requests in turns. */
   readonly ports: readonly number[];
   readonly perSecond: number;
+  /** Characters of chance in each path: what cannot be packed. */
+  readonly idLength: number;
 }
 
 /** What was answered in one stretch of time. */
@@ -112,6 +115,7 @@ class Lane {
 class Load {
   readonly #lanes: readonly Lane[];
   readonly #perMs: number;
+  readonly #idLength: number;
   readonly #startedMs = performance.now();
   #latencies: number[] = [];
   #failed = 0;
@@ -121,8 +125,9 @@ class Load {
   readonly #stopped = Promise.withResolvers<void>();
   #stopping = false;
 
-  constructor({ ports, perSecond }: LoadOrder) {
+  constructor({ ports, perSecond, idLength }: LoadOrder) {
     this.#perMs = perSecond / 1000;
+    this.#idLength = idLength;
     this.#lanes = ports.map(port => new Lane(port, (dueMs, ok) => this.#finished(dueMs, ok)));
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
@@ -133,7 +138,8 @@ class Load {
     const due = Math.floor((now - this.#startedMs) * this.#perMs);
     for (; this.#sent < due; this.#sent++) {
       this.#underWay++;
-      this.#lanes[this.#sent % this.#lanes.length]!.add(`/items/${this.#sent}`, now);
+      const id = randomBytes(this.#idLength).toString('base64url').slice(0, this.#idLength);
+      this.#lanes[this.#sent % this.#lanes.length]!.add(`/items/${this.#sent}-${id}`, now);
     }
   }
 

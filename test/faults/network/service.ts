@@ -1,8 +1,7 @@
-// The application under the agent, as a process of its own, and the sums of what it knows of itself.
-
+// The application under the agent as a process of its own: started, asked, and let go.
 import { join } from 'node:path';
 import { limits } from '../../../src/limits.ts';
-import { registerFile } from '../../register/application.ts';
+import { root } from '../../source-tree.ts';
 import { Peer } from './peer.ts';
 import { agentPlants } from './plants.ts';
 import type { ServiceReport } from './service-child.ts';
@@ -15,7 +14,8 @@ const SLACK_MIB = 40;
 export const AGENT_MIB_MAX: number =
   (limits.ring_bytes_default + limits.resend_bytes_default) / MIB + SLACK_MIB;
 
-const plantingFile = join(import.meta.dirname, 'agent-child.ts');
+const registerFile = join(root, 'src/register.ts');
+const plantingFile = join(root, 'test/faults/network/agent-child.ts');
 /** Batches go early, so that there are many on their way when a connection breaks. */
 const LINGER_MS = '50';
 const PENDING_LOOK_MS = 50;

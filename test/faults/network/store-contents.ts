@@ -11,7 +11,7 @@ export interface StoreContents {
   readonly samples: Stored;
 }
 
-export interface Stored {
+interface Stored {
   readonly rows: number;
   /** Rows that are there already. */
   readonly twice: number;

@@ -26,7 +26,7 @@ const each = (proxy: FaultProxy, what: (link: FaultLink) => void): void => {
 };
 const reset = (proxy: FaultProxy): void => each(proxy, link => link.reset());
 
-export const faults: Readonly<Record<string, Fault>> = {
+const faults: Readonly<Record<string, Fault>> = {
   latency: {
     begin: (proxy, between) => {
       proxy.passage = { latencyMs: between(20, 300), jitterMs: between(0, 200) };
