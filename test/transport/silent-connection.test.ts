@@ -29,7 +29,11 @@ async function pathFor(t: TestContext, options: TestCollectorOptions = {}): Prom
   const producer = new RingProducer(memory, 0n);
   const definitions = producer.definitions();
   const delivery = openDelivery(
-    { ...transportOptions(`http://${proxy.endpoint}`), ...keepalive, memory, definitions, held: undefined },
+    {
+      ...transportOptions(`http://${proxy.endpoint}`),
+      ...keepalive,
+      ...{ memory, definitions, held: undefined, packs: true },
+    },
     () => undefined,
   );
   const running = delivery.run();
