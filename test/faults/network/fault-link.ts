@@ -129,10 +129,13 @@ export class FaultLink {
     return !this.#stopping.signal.aborted;
   }
 
-  /** Both sides get an RST. */
+  /** Both sides get an RST, but one that was told of the end before: libuv refuses that, and would never let go of the socket. */
   reset(): void {
     this.#stop();
-    for (const socket of Object.values(this.#sockets)) socket.resetAndDestroy();
+    for (const socket of Object.values(this.#sockets)) {
+      if (socket.writableEnded) socket.destroy();
+      else socket.resetAndDestroy();
+    }
   }
 
   /** The client sees an end; what it has sent arrives all the same, when it is due, and then the server sees one. */
