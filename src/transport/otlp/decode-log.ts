@@ -51,7 +51,7 @@ export function decodeLogRecord(reader: Reader): DecodedLogRecord {
     else if (tag === logTag.severity_number) record.severityNumber = reader.uint32();
     else if (tag === logTag.severity_text) record.severityText = reader.string();
     else if (tag === logTag.event_name) record.eventName = reader.string();
-    else if (tag === logTag.body) record.body = decodeAnyValue(reader);
+    else if (tag === logTag.body) record.body = decodeAnyValue(reader, 0, record.body);
     else if (tag === logTag.dropped_attributes_count) record.droppedAttributesCount = reader.uint32();
     else if (tag === logTag.flags) record.flags = reader.fixed32();
     else if (tag === logTag.trace_id) record.traceId = reader.view();

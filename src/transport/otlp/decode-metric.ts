@@ -97,12 +97,13 @@ function decodeData<Type extends string, Point>(
   const points = (same?.points ?? []) as Point[];
   let temporality = same?.temporality ?? 0;
   let monotonic = same?.monotonic ?? false;
+  const hasTemporality = type !== 'gauge' && type !== 'summary';
   const outer = reader.enter();
   while (reader.more()) {
     const tag = reader.tag();
     if (tag === dataTag.data_points) points.push(decodePoint(reader));
-    else if (tag === dataTag.aggregation_temporality) temporality = reader.uint32();
-    else if (tag === dataTag.is_monotonic) monotonic = reader.varint() !== 0;
+    else if (tag === dataTag.aggregation_temporality && hasTemporality) temporality = reader.uint32();
+    else if (tag === dataTag.is_monotonic && type === 'sum') monotonic = reader.varint() !== 0;
     else reader.skip(tag);
   }
   reader.leave(outer);

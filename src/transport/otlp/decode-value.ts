@@ -24,7 +24,7 @@ export function decodeKeyValue(reader: Reader, depth = 0): KeyValue {
   while (reader.more()) {
     const tag = reader.tag();
     if (tag === keyValueTag.key) key = reader.string();
-    else if (tag === keyValueTag.value) value = decodeAnyValue(reader, depth);
+    else if (tag === keyValueTag.value) value = decodeAnyValue(reader, depth, value);
     else reader.skip(tag);
   }
   reader.leave(outer);
@@ -34,12 +34,12 @@ export function decodeKeyValue(reader: Reader, depth = 0): KeyValue {
 /**
  * Reads one `AnyValue` as what {@link AnyValue} stands for: integers become numbers where they are safe and bigints
  * beyond, key-value lists become objects without a prototype (`__proto__` is a key like any other; of equal keys the last
- * one counts). Bytes are views.
+ * one counts). Bytes are views. A value that comes in parts continues `before`, as protobuf merges.
  */
-export function decodeAnyValue(reader: Reader, depth = 0): AnyValue {
+export function decodeAnyValue(reader: Reader, depth = 0, before?: AnyValue): AnyValue {
   if (depth >= ANY_VALUE_DEPTH_MAX)
     throw new WireError(`more than ${ANY_VALUE_DEPTH_MAX} nested values`, reader.pos);
-  let value: AnyValue;
+  let value = before;
   const outer = reader.enter();
   while (reader.more()) {
     const tag = reader.tag();
@@ -47,8 +47,8 @@ export function decodeAnyValue(reader: Reader, depth = 0): AnyValue {
     else if (tag === anyValueTag.int_value) value = reader.int64();
     else if (tag === anyValueTag.bool_value) value = reader.varint() !== 0;
     else if (tag === anyValueTag.double_value) value = reader.double();
-    else if (tag === anyValueTag.array_value) value = decodeArray(reader, depth + 1);
-    else if (tag === anyValueTag.kvlist_value) value = decodeList(reader, depth + 1);
+    else if (tag === anyValueTag.array_value) value = decodeArray(reader, depth + 1, value);
+    else if (tag === anyValueTag.kvlist_value) value = decodeList(reader, depth + 1, value);
     else if (tag === anyValueTag.bytes_value) value = reader.view();
     else reader.skip(tag);
   }
@@ -56,8 +56,8 @@ export function decodeAnyValue(reader: Reader, depth = 0): AnyValue {
   return value;
 }
 
-function decodeArray(reader: Reader, depth: number): AnyValue[] {
-  const values: AnyValue[] = [];
+function decodeArray(reader: Reader, depth: number, before: AnyValue): AnyValue[] {
+  const values: AnyValue[] = Array.isArray(before) ? before : [];
   const outer = reader.enter();
   while (reader.more()) {
     const tag = reader.tag();
@@ -68,8 +68,8 @@ function decodeArray(reader: Reader, depth: number): AnyValue[] {
   return values;
 }
 
-function decodeList(reader: Reader, depth: number): { [key: string]: AnyValue } {
-  const entries: { [key: string]: AnyValue } = Object.create(null);
+function decodeList(reader: Reader, depth: number, before: AnyValue): { [key: string]: AnyValue } {
+  const entries: { [key: string]: AnyValue } = isList(before) ? before : Object.create(null);
   const outer = reader.enter();
   while (reader.more()) {
     const tag = reader.tag();
@@ -81,3 +81,6 @@ function decodeList(reader: Reader, depth: number): { [key: string]: AnyValue } 
   reader.leave(outer);
   return entries;
 }
+
+const isList = (value: AnyValue): value is { [key: string]: AnyValue } =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);

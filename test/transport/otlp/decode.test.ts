@@ -256,6 +256,19 @@ describe('Values', () => {
     assert.equal(Object.hasOwn(Object.prototype, '0'), false);
   });
 
+  it('that come in parts are merged, as protobuf merges: the same kind continues, another one replaces', () => {
+    const array = (...texts: string[]): Uint8Array =>
+      wire.len(5, ...texts.map(text => wire.len(1, wire.len(1, text))));
+    const list = (key: string): Uint8Array => wire.len(6, wire.attribute(1, key, wire.int(3, 1)));
+    assert.deepEqual(body(array('a'), array('b', 'c')), ['a', 'b', 'c']);
+    assert.deepEqual({ ...(body(list('a'), list('b')) as object) }, { a: 1, b: 1 });
+    assert.deepEqual(body(array('a'), wire.len(1, 'text'), array('b')), ['b']);
+    assert.deepEqual(body(list('a'), array('b')), ['b']);
+    assert.deepEqual(logOf(wire.len(5, array('a')), wire.len(5), wire.len(5, array('b'))).body, ['a', 'b']);
+    const attribute = wire.len(6, wire.len(1, 'k'), wire.len(2, wire.len(1, 'kept')), wire.len(2));
+    assert.deepEqual(logOf(attribute).attributes, [{ key: 'k', value: 'kept' }]);
+  });
+
   it('survive a round through the writer', () => {
     const value = { list: [1, 'a', { deep: [true, null] }], big: 2n ** 60n, bytes: Uint8Array.of(9) };
     const writer = new Writer(new Uint8Array(500));
@@ -342,6 +355,19 @@ describe('decodeMetrics', () => {
     );
     assert.equal(metricOf(wire.len(7, one), wire.len(5)).data?.type, 'gauge', 'the last kind counts');
     assert.equal(metricOf(wire.len(99, one)).data, undefined);
+  });
+
+  it('steps over the fields of other kinds: only a sum is monotonic, a gauge and a summary have no temporality', () => {
+    for (const [field, temporality, monotonic] of [
+      [5, 0, false],
+      [7, 2, true],
+      [9, 2, false],
+      [10, 2, false],
+      [11, 0, false],
+    ] as const) {
+      const { data } = metricOf(wire.len(field, wire.int(2, 2), wire.int(3, 1)));
+      assert.deepEqual([data?.temporality, data?.monotonic], [temporality, monotonic], data?.type);
+    }
   });
 
   it('reads a histogram, packed or not', () => {
