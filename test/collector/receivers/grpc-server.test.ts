@@ -1,13 +1,7 @@
 // The gRPC server against clients that are no good ones: framing, encodings, what unary means, and messages in order.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect,
-  constants,
-  type IncomingHttpHeaders,
-} from 'node:http2';
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
 import { createConnection } from 'node:net';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { TlsOptions } from 'node:tls';
@@ -19,13 +13,7 @@ import { GrpcServer, type Method, unaryMethod } from '../../../collector/receive
 import { GrpcCode } from '../../../collector/receivers/grpc-status.ts';
 import { REQUEST_BYTES_MAX, TooLargeError } from '../../../collector/receivers/refusal.ts';
 import { certificate } from '../../instrument/certificate.ts';
-
-function framed(message: Uint8Array, compressed = 0): Buffer {
-  const prefix = Buffer.alloc(5);
-  prefix[0] = compressed;
-  prefix.writeUInt32BE(message.length, 1);
-  return Buffer.concat([prefix, message]);
-}
+import { type Answer, answerOf, framed } from './raw-call.ts';
 
 describe('messages', () => {
   it('are the same however their bytes are cut', () => {
@@ -77,28 +65,6 @@ describe('messages', () => {
     assert.throws(() => reader.push(prefix), TooLargeError);
   });
 });
-
-interface Answer {
-  readonly headers: IncomingHttpHeaders;
-  readonly code: number;
-  readonly message: string;
-  readonly bytes: Buffer;
-}
-
-/** Resolves when the server has ended the call. */
-async function answerOf(stream: ClientHttp2Stream): Promise<Answer> {
-  let headers: IncomingHttpHeaders = {};
-  let trailers: IncomingHttpHeaders = {};
-  const chunks: Buffer[] = [];
-  stream.on('response', got => (headers = got));
-  stream.on('trailers', got => (trailers = got));
-  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-  await once(stream, 'end');
-  const status = { ...headers, ...trailers };
-  const code = Number(status['grpc-status']);
-  const message = decodeURI(String(status['grpc-message'] ?? ''));
-  return { headers, code, message, bytes: Buffer.concat(chunks) };
-}
 
 /** Takes one message a turn, and answers the numbers that it got. */
 const slow: Method = call => {

@@ -1,16 +1,7 @@
 // The stream: hello first, durable acknowledgements in order, credit within the queue's room, and a status for every breach.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Client, type ClientDuplexStream, credentials, type ServiceError, status } from '@grpc/grpc-js';
-import {
-  type CollectorMessage,
-  decodeCollectorMessage,
-  ENCODING_IDENTITY,
-  encodeBatchHead,
-  encodeHello,
-  Signal,
-  STREAM_PATH,
-} from 'tricord/otlp';
+import { status } from '@grpc/grpc-js';
 import { type Batch, OfferError, type Offered } from '../../../collector/component.ts';
 import type { Intake } from '../../../collector/factory.ts';
 import { Log } from '../../../collector/log.ts';
@@ -20,81 +11,9 @@ import { StreamService } from '../../../collector/receivers/stream.ts';
 import { SelfTelemetry } from '../../../collector/self-telemetry.ts';
 import { traceRequest } from '../requests.ts';
 import { startCollector, type TestCollector } from '../running-collector.ts';
+import { Agent, batchMessage, newInstance } from './stream-agent.ts';
 
-const asIs = (bytes: Buffer): Buffer => bytes;
 const request = traceRequest(['one']);
-
-let instances = 0;
-const newInstance = (): Uint8Array => Uint8Array.from({ length: 16 }, (_, i) => (i === 15 ? ++instances : 7));
-
-interface BatchOptions {
-  readonly payload?: Uint8Array;
-  readonly encoding?: number;
-}
-
-function batchMessage(
-  sequence: number,
-  { payload = request, encoding = ENCODING_IDENTITY }: BatchOptions = {},
-): Buffer {
-  const head = { sequence, signal: Signal.traces, itemCount: 1, encoding };
-  return Buffer.concat([encodeBatchHead(head, payload.length), payload]);
-}
-
-/** An agent that does as it is told by the test. */
-class Agent {
-  readonly messages: CollectorMessage[] = [];
-  readonly ended: Promise<ServiceError | undefined>;
-  acked = 0;
-  credit = 0;
-  readonly rejected: number[] = [];
-  readonly #client: Client;
-  readonly #call: ClientDuplexStream<Buffer, Buffer>;
-  #wake: () => void = () => undefined;
-
-  constructor(address: string) {
-    this.#client = new Client(address, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
-    this.#call = this.#client.makeBidiStreamRequest(STREAM_PATH, asIs, asIs);
-    this.#call.on('data', (bytes: Buffer) => this.#receive(decodeCollectorMessage(bytes)));
-    this.ended = new Promise(resolve => {
-      this.#call.on('error', error => resolve(error as ServiceError));
-      this.#call.on('end', () => setImmediate(() => resolve(undefined)));
-    });
-  }
-
-  #receive(message: CollectorMessage): void {
-    this.messages.push(message);
-    this.acked = message.ackedSequence ?? this.acked;
-    this.credit = message.creditLimit ?? this.credit;
-    this.rejected.push(...(message.rejected ?? []).map(({ sequence }) => sequence));
-    this.#wake();
-  }
-
-  hello(instanceId: Uint8Array, nextSequence = 1): void {
-    this.send(Buffer.from(encodeHello({ instanceId, resource: new Uint8Array(0), nextSequence })));
-  }
-
-  send(message: Buffer): void {
-    this.#call.write(message);
-  }
-
-  /** Resolves when the condition holds; rejects when the stream ends before. */
-  async until(condition: () => boolean): Promise<void> {
-    const ended = this.ended.then(error => assert.fail(`the stream ended: ${error?.message}`));
-    ended.catch(() => undefined);
-    while (!condition()) {
-      await Promise.race([new Promise<void>(resolve => (this.#wake = resolve)), ended]);
-    }
-  }
-
-  half(): void {
-    this.#call.end();
-  }
-
-  close(): void {
-    this.#call.cancel();
-    this.#client.close();
-  }
-}
 
 describe('the stream', () => {
   let collector: TestCollector;

@@ -366,7 +366,7 @@ describe('decodeMetrics', () => {
       [11, 0, false],
     ] as const) {
       const { data } = metricOf(wire.len(field, wire.int(2, 2), wire.int(3, 1)));
-      assert.deepEqual([data?.temporality, data?.monotonic], [temporality, monotonic], data?.type);
+      assert.deepEqual([data?.temporality, data?.monotonic], [temporality, monotonic], `field ${field}`);
     }
   });
 
