@@ -5,4 +5,5 @@ export const scenarios: Readonly<Record<string, () => Promise<{ readonly scenari
   down: () => import('./down.ts'),
   network: () => import('./network.ts'),
   storage: () => import('./storage.ts'),
+  input: () => import('./input.ts'),
 };

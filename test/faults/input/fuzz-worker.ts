@@ -1,6 +1,7 @@
 // A thread that fuzzes one decoder: plants the bug if there is one, loads the decoder, and tries inputs until it is time.
 import { parentPort, workerData } from 'node:worker_threads';
 import { plant } from '../plant.ts';
+import { countArrayBytes } from './array-bytes.ts';
 import { Coverage } from './coverage.ts';
 import { decoders } from './decoders.ts';
 import { Board, type FuzzOutcome, type FuzzTask } from './fuzz.ts';
@@ -11,6 +12,7 @@ const task = workerData as FuzzTask;
 const { plant: bug, seed } = task.command;
 const planted = bug === undefined ? undefined : plant(plants[bug]!);
 const coverage = new Coverage(/\/(src|collector)\/(?!.*\/test\/).*\.ts$/);
+countArrayBytes();
 const { decoder } = await decoders[task.decoder]!();
 const fuzzer = new Fuzzer(decoder, seed, coverage, new Board(task.board));
 await fuzzer.run(task);

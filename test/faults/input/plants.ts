@@ -15,8 +15,7 @@ export const plants: Readonly<Record<string, readonly Edit[]>> = {
     {
       file: 'src/transport/otlp/reader.ts',
       text: 'if (length > this.end - this.pos)\n',
-      instead:
-        'if (length > this.end - this.pos && new Uint8Array(Math.min(length, 2 ** 30)).fill(1).length > 0)\n',
+      instead: 'if (length > this.end - this.pos && new Uint8Array(Math.min(length, 2 ** 28)).length > 0)\n',
     },
   ],
   /** The check takes a known field in any wire type. */

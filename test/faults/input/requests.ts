@@ -15,7 +15,7 @@ export const bodyOf = (input: Uint8Array): Uint8Array => input.subarray(1);
 const choiceOf = (signal: Signal): number => signals.indexOf(signal);
 
 /** Array and list values, in turns, so many within each other. */
-export function nestedValue(depth: number): Uint8Array {
+function nestedValue(depth: number): Uint8Array {
   let value = wire.len(1, 'deep');
   for (let level = 1; level < depth; level++)
     value = level % 2 === 0 ? wire.len(5, wire.len(1, value)) : wire.len(6, wire.attribute(1, 'k', value));
