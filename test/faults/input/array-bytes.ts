@@ -9,12 +9,15 @@ export function arrayBytesAsked(): number {
 
 /** From now on; code that is loaded later sees the counting constructors. */
 export function countArrayBytes(): void {
-  globalThis.Uint8Array = new Proxy(Uint8Array, {
-    construct(target, args: [unknown], newTarget) {
-      if (typeof args[0] === 'number') asked += args[0];
-      return Reflect.construct(target, args, newTarget) as object;
-    },
-  });
+  const original = Uint8Array;
+  function Counting(...args: unknown[]): object {
+    if (typeof args[0] === 'number') asked += args[0];
+    return Reflect.construct(original, args) as object;
+  }
+  // Not a proxy: `instanceof` would go the slow way, everywhere.
+  Counting.prototype = original.prototype;
+  Object.setPrototypeOf(Counting, original);
+  globalThis.Uint8Array = Counting as unknown as Uint8ArrayConstructor;
   for (const name of ['alloc', 'allocUnsafe', 'allocUnsafeSlow'] as const) {
     const make = Buffer[name].bind(Buffer) as (size: number, ...rest: []) => Buffer<ArrayBuffer>;
     Buffer[name] = (size: number, ...rest: []) => {

@@ -6,7 +6,7 @@ import { Board, type Finding, type FuzzOutcome, limitMsOf, shown } from './fuzz.
 
 /** What each decoder gets on a whole budget. */
 const RUN_MS = 240_000;
-const EXECUTIONS_LEAST = 500;
+const EXECUTIONS_LEAST = 300;
 const HEAP_MB_MAX = 1024;
 /** How often it is looked whether the thread still gets on, and how far over its bound an input must be by then. */
 const LOOK_MS = 500;
