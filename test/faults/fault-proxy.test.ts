@@ -151,7 +151,10 @@ describe('the fault proxy', () => {
     peer.resetAndDestroy();
     const other = await pair();
     assert.equal(client.readyState, 'open');
+    assert.equal(proxy.abandoned, 0);
     other.client.destroy();
+    client.destroy();
+    while (proxy.abandoned === 0) await new Promise(setImmediate);
   });
 
   it('forgets the server without telling the client, whose buffers fill', async () => {

@@ -21,7 +21,7 @@ const REQUESTS_PER_SECOND = 400;
 const ID_LENGTH = 16;
 const WHOLE_SECONDS = 600;
 /** A round: some time without faults, then some time with them. */
-const ROUND_SECONDS = 40;
+const ROUND_SECONDS = 60;
 const CALM_SHARE = 0.3;
 const SECONDS_PER_KILL = 9;
 const DOWN_SECONDS_MAX = 3;
@@ -54,6 +54,7 @@ interface Result {
   readonly failed: number;
   readonly faults: number;
   readonly connections: number;
+  readonly foundDead: number;
   readonly reports: readonly ServiceReport[];
   readonly addedMiB: number;
   readonly diedServices: number;
@@ -152,6 +153,7 @@ class NetworkRun {
       failed: latencyOf(load.all()).failed,
       faults: this.#faults,
       connections: this.#proxies.reduce((sum, { connections }) => sum + connections, 0),
+      foundDead: this.#proxies.reduce((sum, { abandoned }) => sum + abandoned, 0),
       reports,
       addedMiB: Math.max(...reports.map((report, at) => this.#services[at]!.addedMiB(report))),
       diedServices: left.filter(orderly => !orderly).length,
@@ -178,7 +180,12 @@ function outcomeOf(command: Command, result: Result): Outcome {
     figures: {
       calm: { ...calm },
       faulty: { ...faulty },
-      network: { faults: result.faults, kills: collector.kills, connections: result.connections },
+      network: {
+        faults: result.faults,
+        kills: collector.kills,
+        connections: result.connections,
+        'found dead': result.foundDead,
+      },
       agents: {
         accepted: sum(({ stats }) => stats.signals.traces.accepted + stats.signals.logs.accepted),
         delivered: sum(({ stats }) => stats.signals.traces.delivered + stats.signals.logs.delivered),
@@ -235,6 +242,7 @@ function promisesOf({ budget }: Command, result: Result): PromiseOutcome[] {
     { name: 'kills of the collector', value: collector.kills, target: { atLeast: 30 } },
     { name: 'faults of the network', value: result.faults, target: { atLeast: 100 } },
     { name: 'batches that came again', value: resent, target: { atLeast: 100 } },
+    { name: 'black holes found by keep-alive', value: result.foundDead, target: { atLeast: 1 } },
   ];
   return budget === 100 ? [...always, ...whole] : always;
 }

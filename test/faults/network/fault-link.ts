@@ -110,6 +110,9 @@ class Way {
  */
 export class FaultLink {
   passage: Passage;
+  /** Whether the client has given up a black hole by itself. */
+  abandoned = false;
+  #isReset = false;
   readonly #sockets: Readonly<Record<Side, Socket>>;
   readonly #stopping = new AbortController();
 
@@ -132,6 +135,7 @@ export class FaultLink {
   /** Both sides get an RST, but one that was told of the end before: libuv refuses that, and would never let go of the socket. */
   reset(): void {
     this.#stop();
+    this.#isReset = true;
     for (const socket of Object.values(this.#sockets)) {
       if (socket.writableEnded) socket.destroy();
       else socket.resetAndDestroy();
@@ -148,8 +152,11 @@ export class FaultLink {
     this.#stop();
     const { client, server } = this.#sockets;
     for (const socket of [client, server]) socket.resume();
-    // Nobody will ever look at it again.
-    client.once('close', () => server.destroy());
+    const gone = (): void => {
+      this.abandoned = !this.#isReset;
+      for (const socket of [client, server]) socket.destroy();
+    };
+    client.once('end', gone).once('close', gone);
   }
 
   /** One side is gone, and the other is not told; what that sends fills its buffers. */

@@ -19,6 +19,8 @@ export class FaultProxy {
   readonly links: Set<FaultLink> = new Set();
   /** Connections that were made so far. */
   connections = 0;
+  /** Black holes that their clients have given up by themselves. */
+  abandoned = 0;
   readonly #random: Random;
   #passage: Passage = {};
   #server: Server | undefined;
@@ -90,7 +92,10 @@ export class FaultProxy {
     }
     const [host, port] = this.target.split(':') as [string, string];
     const server = connect({ host, port: Number(port), allowHalfOpen: true, noDelay: true });
-    const link = new FaultLink(client, server, this.#passage, this.#random, () => this.links.delete(link));
+    const link = new FaultLink(client, server, this.#passage, this.#random, () => {
+      this.links.delete(link);
+      if (link.abandoned) this.abandoned++;
+    });
     this.links.add(link);
     if (this.admission === 'black hole') link.blackHole();
   }

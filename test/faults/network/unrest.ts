@@ -21,8 +21,9 @@ const SILENT_SECONDS = 25;
 /** More than the agent waits until it connects again. */
 const OVERTAKEN_MS = 1000;
 
+/** What is dead stays so: only a keep-alive finds it out, or a peer that tells. */
 const each = (proxy: FaultProxy, what: (link: FaultLink) => void): void => {
-  for (const link of proxy.links) what(link);
+  for (const link of proxy.links) if (link.passes) what(link);
 };
 const reset = (proxy: FaultProxy): void => each(proxy, link => link.reset());
 
@@ -127,12 +128,11 @@ export async function disturb(proxy: FaultProxy, random: Random, seconds: number
     await proxy.heal();
     if (random() < TELLS_CHANCE) resetDead(proxy);
   }
-  resetDead(proxy);
+  // For a keep-alive to find them there is no time.
+  if (seconds < SILENT_SECONDS) resetDead(proxy);
   return count;
 }
 
 function resetDead(proxy: FaultProxy): void {
-  each(proxy, link => {
-    if (!link.passes) link.reset();
-  });
+  for (const link of proxy.links) if (!link.passes) link.reset();
 }
