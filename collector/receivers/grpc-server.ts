@@ -8,7 +8,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { SecureContextOptions, TlsOptions } from 'node:tls';
 import type { Endpoint } from '../config/values.ts';
 import { type CallHandlers, discard, GrpcCall } from './grpc-call.ts';
@@ -46,6 +46,8 @@ export class GrpcServer {
   readonly #server: Http2Server;
   readonly #memory: RequestMemory;
   readonly #sessions = new Set<ServerHttp2Session>();
+  /** Beneath the sessions, and beneath TLS. */
+  readonly #sockets = new Set<Socket>();
 
   /** @param methods by their path, `/package.Service/Method` */
   constructor(
@@ -57,6 +59,10 @@ export class GrpcServer {
     this.#memory = memory;
     this.#server = tls === undefined ? createServer(options) : createSecureServer({ ...options, ...tls });
     this.#server.maxConnections = CONNECTIONS_MAX;
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
+    });
     this.#server.on('session', session => this.#open(session));
     this.#server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) =>
       this.#call(stream, headers),
@@ -77,8 +83,9 @@ export class GrpcServer {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#server.close(() => resolve());
     for (const session of this.#sessions) session.close();
+    // A session that is closing leaves it to the peer to end the connection, even when it is destroyed; a lost peer never does.
     const late = setTimeout(() => {
-      for (const session of this.#sessions) session.destroy();
+      for (const socket of this.#sockets) socket.destroy();
     }, withinMs);
     await promise;
     clearTimeout(late);

@@ -276,4 +276,17 @@ describe('a connection', () => {
     t.mock.timers.tick(20_000);
     await closed;
   });
+
+  it('whose peer is lost does not keep a server from stopping', async t => {
+    const server = new GrpcServer(new Map(), undefined);
+    const port = await server.listen({ host: '127.0.0.1', port: 0 });
+    // Never ends its side, as one that is not there any more.
+    const socket = createConnection({ port, host: '127.0.0.1', allowHalfOpen: true });
+    t.after(() => socket.destroy());
+    socket.on('error', () => undefined);
+    const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), settings]));
+    await once(socket, 'data');
+    await server.close(50);
+  });
 });
