@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Result } from './harness.ts';
+import { otelCollectorVersion } from './otel-collector.ts';
 import { tables } from './report.ts';
 
 const root = resolve(import.meta.dirname, '..');
@@ -60,5 +61,6 @@ function commit(): string {
 function peerVersions(): string[] {
   const manifest = readFileSync(join(import.meta.dirname, 'package.json'), 'utf8');
   const { devDependencies } = JSON.parse(manifest) as { devDependencies: Record<string, string> };
-  return Object.entries(devDependencies).map(([name, version]) => `${name} ${version}`);
+  const packages = Object.entries(devDependencies).map(([name, version]) => `${name} ${version}`);
+  return [...packages, `OpenTelemetry Collector ${otelCollectorVersion()}`];
 }

@@ -7,7 +7,7 @@ import { Child } from '../scripts/child.ts';
 const root = resolve(import.meta.dirname, '..');
 
 /** Spans and log records are counted and let go; metrics are kept, as only their values tell whether all arrived. */
-const config = `
+const counting = `
 receivers:
   otlp:
     protocols:
@@ -38,18 +38,27 @@ export class Collector {
   static async during<T>(use: (collector: Collector) => Promise<T>): Promise<T> {
     const folder = await mkdtemp(join(tmpdir(), 'tricord-bench-'));
     try {
-      const collector = await Collector.#start(folder);
-      try {
-        return await use(collector);
-      } finally {
-        await collector.process.stop();
-      }
+      return await Collector.within(folder, counting, use);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
   }
 
-  static async #start(folder: string): Promise<Collector> {
+  /** Runs `use` with a collector that keeps its data in this folder, and is stopped afterwards. */
+  static async within<T>(
+    folder: string,
+    config: string,
+    use: (collector: Collector) => Promise<T>,
+  ): Promise<T> {
+    const collector = await Collector.#start(folder, config);
+    try {
+      return await use(collector);
+    } finally {
+      await collector.process.stop();
+    }
+  }
+
+  static async #start(folder: string, config: string): Promise<Collector> {
     const file = join(folder, 'collector.yaml');
     await writeFile(file, config);
     const child = await Child.start({

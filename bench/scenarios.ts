@@ -13,4 +13,5 @@ export const scenarios: Readonly<Record<string, () => Promise<{ readonly scenari
   ring: () => import('./ring.ts'),
   stream: () => import('./stream.ts'),
   'event-loop': () => import('./event-loop.ts'),
+  wal: () => import('./wal.ts'),
 };

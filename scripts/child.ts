@@ -5,9 +5,11 @@ import { createInterface } from 'node:readline';
 
 export interface ChildOptions {
   readonly name: string;
+  /** The program; the runtime that runs us when there is none. */
+  readonly command?: string;
   readonly cwd: string;
   readonly args: readonly string[];
-  /** A command and its first arguments, which runs Node.js in its own place. */
+  /** A command and its first arguments, which runs the program in its own place. */
   readonly through?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   /** The line of its output that says it is ready. */
@@ -23,10 +25,10 @@ export class Child {
   /** The last lines it printed, for the message when it fails. */
   readonly #tail: string[] = [];
 
-  constructor({ name, cwd, args, env, through = [] }: ChildOptions) {
+  constructor({ name, command = process.execPath, cwd, args, env, through = [] }: ChildOptions) {
     this.name = name;
-    const [command, ...rest] = [...through, process.execPath, ...args];
-    this.process = spawn(command!, rest, {
+    const [program, ...rest] = [...through, command, ...args];
+    this.process = spawn(program!, rest, {
       cwd,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

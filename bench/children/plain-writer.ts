@@ -1,0 +1,41 @@
+// Workload: a plain loop that appends to one file, each write followed by an fdatasync before the next one.
+import { fdatasyncSync, openSync, writeSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { settings } from '../parent.ts';
+import { inTurns } from './disk-turns.ts';
+import { exportRequest } from './stream-request.ts';
+
+export interface PlainSettings {
+  readonly folder: string;
+  /** Bytes of one write, about. */
+  readonly bytes: number;
+  readonly slices: number;
+  /** Whether the thread stands still for each call, or has them made by the runtime's threads, as the queue does. */
+  readonly blocking: boolean;
+}
+
+const { folder, bytes, slices, blocking } = settings<PlainSettings>();
+const request = exportRequest(bytes);
+const path = join(folder, 'plain');
+
+function blockingAppend(): () => Promise<void> {
+  const file = openSync(path, 'wx');
+  return async () => {
+    const written = writeSync(file, request.bytes);
+    if (written !== request.bytes.length) throw new Error(`a write of ${written} bytes`);
+    fdatasyncSync(file);
+  };
+}
+
+async function threadedAppend(): Promise<() => Promise<void>> {
+  const file = await open(path, 'wx');
+  return async () => {
+    const { bytesWritten } = await file.write(request.bytes);
+    if (bytesWritten !== request.bytes.length) throw new Error(`a write of ${bytesWritten} bytes`);
+    await file.datasync();
+  };
+}
+
+const append = blocking ? blockingAppend() : await threadedAppend();
+await inTurns(slices, { request, producers: 1, append, close: async () => ({}) });
