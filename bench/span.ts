@@ -8,7 +8,7 @@ export const scenario: Scenario = {
   name: 'span',
   about:
     'One span with nine attributes and one event, recorded, exported and durable in the collector. OpenTelemetry: NodeSDK, ' +
-    'BatchSpanProcessor with its defaults, OTLP/gRPC. Bursts of 2,048 spans, each delivered before the next one.',
+    'BatchSpanProcessor with its defaults, OTLP/gRPC. Bursts of 2,048 spans, each delivered before the next one, in turns of eight bursts.',
   contestants: [
     spanContestant('none', 'always_on'),
     spanContestant('tricord', 'always_on'),
