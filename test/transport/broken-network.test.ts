@@ -104,6 +104,17 @@ for (const { place, thread } of places) {
       await assertArrive(path, accepted);
     });
 
+    it('is shut down in time though the peer is lost', async t => {
+      const { transport, proxy } = await pathFor(t, thread);
+      put(transport.sink, 0);
+      while (!(await transport.flush(FLUSH_MS)));
+      for (const link of proxy.links) link.blackHole();
+      put(transport.sink, 1);
+      await transport.shutdown(200);
+      const { delivered, lost, pending } = transport.stats().signals.traces;
+      assert.deepEqual({ delivered, lost, pending }, { delivered: 1, lost: 1, pending: 0 });
+    });
+
     it('delivers what was written into a connection that is reset before it is read', async t => {
       const path = await pathFor(t, thread);
       put(path.transport.sink, 0);
