@@ -45,7 +45,15 @@ it('what the agent has as delivered is what the collector has accepted', async t
   }
   const made = (ROUNDS + 1) * PER_ROUND;
   const { dropped, ...spans } = agent.stats().signals.traces;
-  assert.deepEqual(spans, { accepted: made, delivered: made, rejected: 0, lost: 0, pending: 0 });
+  assert.deepEqual(spans, {
+    accepted: made,
+    delivered: made,
+    rejected: 0,
+    lost: 0,
+    pending: 0,
+    gap: 0,
+    leftOut: 0,
+  });
   assert.deepEqual(dropped, { full: 0, tooLarge: 0, closed: 0 });
   assert.equal(await accepted(), made);
   await collector.stop();
