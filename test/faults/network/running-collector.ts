@@ -6,11 +6,13 @@ import { collectorPlants } from './plants.ts';
 const MIB = 1024 * 1024;
 const STORE_MIB = 256;
 const REQUESTS_MIB = 64;
-/** Code and heap of the runtime and of the database, and rows on their way into it. */
-const REST_MIB = 320;
+/** Rows that are not in files yet; as many are on their way there at most. */
+const ROWS_MIB = 32;
+/** Code and heap of the runtime and of the database. */
+const REST_MIB = 256;
 
-/** What the collector may take: what it is told that the database and requests may, and the rest. */
-export const COLLECTOR_MIB_MAX: number = STORE_MIB + REQUESTS_MIB + REST_MIB;
+/** What the collector may take: what it is told that the database, requests and rows may, and the rest. */
+export const COLLECTOR_MIB_MAX: number = STORE_MIB + REQUESTS_MIB + 2 * ROWS_MIB + REST_MIB;
 
 /** All that is seen of the lives of one collector. */
 export class RunningCollector {
@@ -44,6 +46,7 @@ export class RunningCollector {
       `service.web.endpoint=${free}`,
       `service.requests.max_size=${REQUESTS_MIB}MiB`,
       `exporters.store.memory=${STORE_MIB}MiB`,
+      `exporters.store.flush.bytes=${ROWS_MIB}MiB`,
     ];
     this.#peer = new Peer({
       file: 'test/faults/network/collector-child.ts',
