@@ -1,4 +1,5 @@
 // A collector under fire: a real process on a folder that outlives it, killed and started again, and what is seen of it.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { LedgerPage } from '../../../collector/web/self-routes.ts';
 import { Peer } from './peer.ts';
 import { collectorPlants } from './plants.ts';
@@ -6,6 +7,8 @@ import { collectorPlants } from './plants.ts';
 const MIB = 1024 * 1024;
 const STORE_MIB = 256;
 const REQUESTS_MIB = 64;
+const CAUGHT_UP_WITHIN_MS = 120_000;
+const LOOK_MS = 100;
 /** Rows that are not in files yet; as many are on their way there at most. */
 const ROWS_MIB = 32;
 /** Code and heap of the runtime and of the database. */
@@ -57,10 +60,24 @@ export class RunningCollector {
     await this.#look();
   }
 
+  async #ledger(): Promise<LedgerPage> {
+    const response = await fetch(`http://${this.#endpoints.web}/ledger`);
+    return (await response.json()) as LedgerPage;
+  }
+
+  /** Until the store has all that is queued; a stop waits for it no longer than its timeout, and the rest stays in the queue. */
+  async #caughtUp(): Promise<void> {
+    const deadlineMs = performance.now() + CAUGHT_UP_WITHIN_MS;
+    while ((await this.#ledger()).rows.some(({ queued }) => queued > 0)) {
+      if (performance.now() > deadlineMs)
+        throw new Error(`the store has not caught up within ${CAUGHT_UP_WITHIN_MS} ms`);
+      await delay(LOOK_MS);
+    }
+  }
+
   /** At the ledger and the memory; gives the items that came again in this life. */
   async #look(): Promise<number> {
-    const response = await fetch(`http://${this.#endpoints.web}/ledger`);
-    const { rows, intake } = (await response.json()) as LedgerPage;
+    const { rows, intake } = await this.#ledger();
     this.gap += rows.reduce((sum, row) => sum + Math.abs(row.gap), 0);
     const peak = await this.#peer!.ask<number>('peakRssBytes');
     this.peakMiB = Math.max(this.peakMiB, peak / MIB);
@@ -74,8 +91,9 @@ export class RunningCollector {
     await this.#peer!.end('SIGKILL');
   }
 
-  /** SIGTERM, after a look: everything is in the files of the store then. @throws Error when it fails */
+  /** SIGTERM when all is stored, after a look: everything is in the files of the store then. @throws Error when it fails */
   async stop(): Promise<void> {
+    await this.#caughtUp();
     this.duplicates += await this.#look();
     const { code, signal } = await this.#peer!.end('SIGTERM');
     if (code !== 0) throw new Error(`the collector ended with ${signal ?? `exit code ${code}`}`);
