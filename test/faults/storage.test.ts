@@ -8,7 +8,6 @@ const budget = ['--budget', '0.1'];
 /** Where each bug is found first, and what it breaks there. */
 const found: readonly (readonly [bug: string, part: string, promise: string])[] = [
   ['ack-before-fsync', 'power-loss', 'acknowledged items lost with the power'],
-  ['ack-before-fsync', 'slow-fsync', 'acknowledgements before their fsync'],
   ['no-crc', 'flip', 'damage that nothing reported'],
   ['no-dedup', 'crash', 'items shown twice after a crash'],
   ['trust-failed-fsync', 'io-error', 'false acknowledgements by a failing disk'],
