@@ -4,7 +4,7 @@ import { decodeLogs, decodeMetrics, decodeTraces, Signal } from 'tricord/otlp';
 import type { Random } from '../../collector/queue/memory-disk.ts';
 import { requests } from '../../transport/otlp/arbitrary-request.ts';
 import * as wire from '../../transport/otlp/wire.ts';
-import { chosen } from './decoder.ts';
+import { chosen, type Decoder } from './decoder.ts';
 import { reformed } from './proto-tree.ts';
 
 const signals = [Signal.traces, Signal.metrics, Signal.logs] as const;
@@ -87,12 +87,12 @@ const nested = fc
   .integer({ min: 90, max: 110 })
   .map(depth => chosen(choiceOf(Signal.logs), wire.request(wire.len(5, nestedValue(depth)))));
 
-export const requestInputs: fc.Arbitrary<Uint8Array> = fc.oneof(
+const requestInputs: fc.Arbitrary<Uint8Array> = fc.oneof(
   { arbitrary: goodRequests, weight: 8 },
   { arbitrary: nested, weight: 1 },
 );
 
-export function reformRequest(input: Uint8Array, random: Random): Uint8Array | undefined {
+function reformRequest(input: Uint8Array, random: Random): Uint8Array | undefined {
   const body = reformed(signalOf(input), bodyOf(input), random);
   return body && chosen(input[0]!, body);
 }
@@ -124,3 +124,11 @@ export function decodeAll(
     });
   return { items, all };
 }
+
+/** What all decoders of requests are given. */
+export const ofRequests: Pick<Decoder, 'seeds' | 'words' | 'inputs' | 'reform'> = {
+  seeds: requestSeeds,
+  words: requestWords,
+  inputs: requestInputs,
+  reform: reformRequest,
+};

@@ -2,21 +2,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { checkRequest, requestFromJson, type Signal, toJson, WireError } from 'tricord/otlp';
 import { type Decoder, holds, unlessRefused, WrongAnswer } from '../decoder.ts';
-import {
-  bodyOf,
-  decodeAll,
-  reformRequest,
-  requestInputs,
-  requestSeeds,
-  requestWords,
-  signalOf,
-} from '../requests.ts';
+import { bodyOf, decodeAll, ofRequests, signalOf } from '../requests.ts';
 
 export const decoder: Decoder = {
-  seeds: requestSeeds,
-  words: requestWords,
-  inputs: requestInputs,
-  reform: reformRequest,
+  ...ofRequests,
   read(input) {
     const [signal, bytes] = [signalOf(input), bodyOf(input)];
     const items = unlessRefused(WireError, () => checkRequest(signal, bytes));

@@ -1,13 +1,10 @@
 // The structural check: a count of items, or a WireError whose place lies within the request.
 import { checkRequest, WireError } from 'tricord/otlp';
 import { type Decoder, holds } from '../decoder.ts';
-import { bodyOf, reformRequest, requestInputs, requestSeeds, requestWords, signalOf } from '../requests.ts';
+import { bodyOf, ofRequests, signalOf } from '../requests.ts';
 
 export const decoder: Decoder = {
-  seeds: requestSeeds,
-  words: requestWords,
-  inputs: requestInputs,
-  reform: reformRequest,
+  ...ofRequests,
   read(input) {
     const bytes = bodyOf(input);
     try {

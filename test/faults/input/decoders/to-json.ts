@@ -1,13 +1,10 @@
 // Protobuf to JSON on bytes that nobody has checked: what comes out is JSON.
 import { toJson, WireError } from 'tricord/otlp';
 import { type Decoder, holds, unlessRefused } from '../decoder.ts';
-import { bodyOf, reformRequest, requestInputs, requestSeeds, requestWords, signalOf } from '../requests.ts';
+import { bodyOf, ofRequests, signalOf } from '../requests.ts';
 
 export const decoder: Decoder = {
-  seeds: requestSeeds,
-  words: requestWords,
-  inputs: requestInputs,
-  reform: reformRequest,
+  ...ofRequests,
   read(input) {
     const json = unlessRefused(WireError, () => toJson(signalOf(input), bodyOf(input)));
     if (json === undefined) return 'refused';
