@@ -7,7 +7,7 @@ const root = resolve(import.meta.dirname, '..');
 const dist = join(root, 'dist');
 
 /** What runs in the application's thread, by the module that other packages import. */
-const entries = ['index', 'instrument/pino', 'instrument/prom-client'];
+const entries = ['index', 'sdk', 'instrument/pino', 'instrument/prom-client'];
 /** All of them in one file, so that there is one copy of every module however the agent is loaded. */
 const agent = [
   ...entries.map(entry => `export * from './src/${entry}.ts';`),
@@ -34,10 +34,10 @@ export async function bundle(): Promise<string[]> {
     written.push(path);
   };
   const exported = await exportedNames();
-  const all = ['register', ...exported.flatMap(([, names]) => names)];
+  const all = new Set(['register', ...exported.flatMap(([, names]) => names)]);
   const agentText = await commonJs({ stdin: { contents: agent, resolveDir: root } });
   // Never run: tells who imports it as an ES module what there is to import.
-  write('agent.cjs', `${agentText}0 && (module.exports = { ${all.join(', ')} });\n`);
+  write('agent.cjs', `${agentText}0 && (module.exports = { ${[...all].join(', ')} });\n`);
   write('worker.cjs', await commonJs({ entryPoints: [join(root, 'src/transport/worker.ts')] }));
   for (const [entry, names] of exported) {
     const from = `${'../'.repeat(entry.split('/').length - 1) || './'}agent.cjs`;

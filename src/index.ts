@@ -1,21 +1,17 @@
 // `tricord`: starts the agent and wires its parts; the public API.
-import { randomBytes } from 'node:crypto';
 import { context, diag, logs, metrics, propagation, trace } from '@opentelemetry/api';
-import { processClock } from './context/clock.ts';
+import { openTransport, tell } from './connection.ts';
 import { ContextManager } from './context/context-manager.ts';
-import { ObservabilityContext } from './context/observability-context.ts';
 import { Propagator } from './context/propagator.ts';
 import { detectResource } from './context/resource.ts';
 import { flushAtExit } from './exit.ts';
 import { LoggerProvider } from './log/logger-provider.ts';
 import { MeterProvider } from './metrics/meter-provider.ts';
 import { processProducers } from './metrics/metric-producer.ts';
-import { type Options, readOptions, readPem } from './options.ts';
+import { type Options, readOptions } from './options.ts';
 import { createSampler } from './trace/sampler.ts';
 import { TracerProvider } from './trace/tracer-provider.ts';
-import type { AttributeList } from './transport/otlp/record.ts';
-import { Writer } from './transport/otlp/writer.ts';
-import { Transport, type TransportStats } from './transport/transport.ts';
+import type { Transport, TransportStats } from './transport/transport.ts';
 
 export { ObservabilityContext } from './context/observability-context.ts';
 export { OptionError, TricordError } from './errors.ts';
@@ -66,11 +62,6 @@ export function start(given: Partial<Options> = {}): Tricord | undefined {
   return running;
 }
 
-/** What whoever runs the application should know, on one line of stderr. */
-function tell(line: string): void {
-  process.stderr.write(`tricord: ${line.replace(/\s*\n\s*/g, ' | ')}\n`);
-}
-
 class Agent implements Tricord {
   readonly options: Readonly<Options>;
   readonly #transport: Transport;
@@ -82,7 +73,10 @@ class Agent implements Tricord {
 
   constructor(options: Readonly<Options>) {
     this.options = options;
-    this.#transport = createTransport(options);
+    this.#transport = openTransport(
+      options,
+      detectResource({ serviceName: options.serviceName, attributes: options.resourceAttributes }),
+    );
     this.#meters = createMeterProvider(options, this.#transport);
     this.#becomeGlobal();
     if (this.#collects) this.#meters.start();
@@ -169,29 +163,6 @@ class Agent implements Tricord {
   }
 }
 
-function createTransport(options: Readonly<Options>): Transport {
-  const { endpoint, protocol, headers } = options;
-  return new Transport({
-    ...{ endpoint, protocol, headers },
-    certificate: readPem('certificate', options.certificate),
-    clientCertificate: readPem('clientCertificate', options.clientCertificate),
-    clientKey: readPem('clientKey', options.clientKey),
-    timeoutMs: options.timeout,
-    instanceId: randomBytes(16),
-    resource: encodeResource(
-      detectResource({ serviceName: options.serviceName, attributes: options.resourceAttributes }),
-    ),
-    anchorUnixNanos: processClock.anchorUnixNanos,
-    ringBytes: options.ringBytes,
-    resendBytes: options.resendBytes,
-    tracesLingerMs: options.tracesLinger,
-    logsLingerMs: options.logsLinger,
-    thread: options.transportThread,
-    unobserved: run => ObservabilityContext.root.withSuppression(true).run(run),
-    warn: tell,
-  });
-}
-
 function createMeterProvider(options: Readonly<Options>, { sink }: Transport): MeterProvider {
   const { cardinalityLimit, exemplarFilter, histogramAggregation } = options;
   return new MeterProvider({
@@ -200,15 +171,4 @@ function createMeterProvider(options: Readonly<Options>, { sink }: Transport): M
     interval: options.metricExportInterval,
     producers: processProducers,
   });
-}
-
-const RESOURCE_BYTES_START = 4096;
-
-/** The message `opentelemetry.proto.resource.v1.Resource`; the transport bounds its size. */
-function encodeResource(resource: AttributeList): Uint8Array {
-  for (let size = RESOURCE_BYTES_START; ; size *= 2) {
-    const writer = new Writer(new Uint8Array(size));
-    writer.attributes(1, resource);
-    if (!writer.overflowed) return writer.bytes.subarray(0, writer.pos);
-  }
 }

@@ -31,7 +31,10 @@ const table: readonly { readonly from: RegExp; readonly may: RegExp }[] = [
     may: /^src\/instrument\/|^src\/index\.ts$|^node:|^@opentelemetry\/|^pino$|^prom-client$/,
   },
   { from: /^src\/(options|limits|errors|exit)\.ts$/, may: /^src\/(errors|limits)\.ts$|^node:/ },
-  { from: /^src\/index\.ts$/, may: /^src\/(?!instrument)|^node:|^@opentelemetry\// },
+  {
+    from: /^src\/(index|sdk|connection|sdk-connection)\.ts$/,
+    may: /^src\/(?!instrument)|^node:|^@opentelemetry\//,
+  },
   { from: /^src\/register\.ts$/, may: /^src\/instrument\// },
   { from: /^collector\/self-telemetry\.ts$/, may: /^collector\/|^tricord(\/otlp)?$|^node:/ },
   { from: /^collector\/queue\//, may: /^collector\/(queue\/|component\.ts$)|^tricord\/otlp$|^node:/ },
@@ -98,6 +101,7 @@ function dead(files: readonly { path: string; text: string }[], entries: readonl
 const entries = [
   'src/index.ts',
   'src/register.ts',
+  'src/sdk.ts',
   'src/instrument/pino.ts',
   'src/instrument/prom-client.ts',
   'src/transport/otlp/index.ts',

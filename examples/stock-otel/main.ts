@@ -1,13 +1,20 @@
-// A newsletter worker on the stock OpenTelemetry SDK: it knows nothing of tricord but the collector's address.
+// A newsletter worker on the stock OpenTelemetry SDK, which sends by its own exporter, or over tricord's transport.
 import { setTimeout as delay } from 'node:timers/promises';
 import { SpanStatusCode, trace } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
 import { NodeSDK } from '@opentelemetry/sdk-node';
+import { TricordLogRecordProcessor, TricordMetricReader, TricordSpanProcessor } from 'tricord/sdk';
 
-const sdk = new NodeSDK({
-  serviceName: process.env.OTEL_SERVICE_NAME ?? 'newsletter',
-  traceExporter: new OTLPTraceExporter(),
-});
+const serviceName = process.env.OTEL_SERVICE_NAME ?? 'newsletter';
+const sdk =
+  process.env.NEWSLETTER_EXPORTER === 'stock'
+    ? new NodeSDK({ serviceName, traceExporter: new OTLPTraceExporter() })
+    : new NodeSDK({
+        serviceName,
+        spanProcessors: [new TricordSpanProcessor()],
+        logRecordProcessors: [new TricordLogRecordProcessor()],
+        metricReaders: [new TricordMetricReader()],
+      });
 sdk.start();
 
 const tracer = trace.getTracer('newsletter');

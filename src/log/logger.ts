@@ -162,8 +162,10 @@ export class Logger implements OtelLogger {
   /**
    * Emits one record with the IDs and labels of its context, by default of the active one. An exception becomes
    * `exception.type`, `.message` and `.stacktrace`; attributes of the record's own win over both. Never throws.
+   *
+   * @param dropped attributes that the record has lost before
    */
-  emit(record: LogRecord): void {
+  emit(record: LogRecord, dropped = 0): void {
     if (typeof record !== 'object' || record === null) return;
     const scratch = this.#pipeline.take();
     let passed = true;
@@ -172,6 +174,7 @@ export class Logger implements OtelLogger {
     } catch {
       this.#pipeline.counters.rejected++;
     }
+    scratch.attributes.dropped += dropped;
     if (passed) this.#pipeline.finish(this.#scope, scratch);
     else this.#pipeline.give(scratch);
   }

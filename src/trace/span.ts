@@ -22,6 +22,9 @@ import { encodeSpan, SPAN_FLAG_REMOTE, SPAN_FLAG_REMOTE_KNOWN } from '../transpo
 const STATUS_UNSET = 0;
 const STATUS_OK = 1;
 const STATUS_ERROR = 2;
+/** `SpanKind` of the wire counts from 1; the API's from 0. */
+const WIRE_KIND_OFFSET = 1;
+const KIND_MAX = 4;
 /** Stands in slots that hold nothing. */
 const NO_IDENTITY = new SpanIdentity(0, 0, 0, 0, 0, 0, 0, undefined, false);
 /** Returned records between two looks at how many the pool really needs. */
@@ -57,7 +60,7 @@ export interface TraceCounters extends ValueCounters {
   pool_shrunk: number;
 }
 
-class EventSlot implements SpanEventRecord {
+export class EventSlot implements SpanEventRecord {
   name = '';
   time = 0;
   readonly attributes: AttributeSlots = new AttributeSlots();
@@ -99,6 +102,50 @@ class PooledRecord implements SpanRecord {
   statusMessage = '';
   /** Above 0 while code of the application may run (getters): a span that such code ends is not pooled. */
   busy = 0;
+
+  /** @param parent undefined for a root span */
+  begin(identity: SpanIdentity, parent: SpanIdentity | undefined, kind: number, scope: number): void {
+    this.identity = identity;
+    this.traceState = identity.traceState?.serialize() ?? '';
+    this.parent0 = parent?.s0 ?? 0;
+    this.parent1 = parent?.s1 ?? 0;
+    this.flags =
+      identity.traceFlags | SPAN_FLAG_REMOTE_KNOWN | (parent?.isRemote === true ? SPAN_FLAG_REMOTE : 0);
+    this.kind = kind;
+    this.scope = scope;
+  }
+
+  /** The slot of one more event; undefined, and counted, beyond so many. */
+  nextEvent(max: number): EventSlot | undefined {
+    if (this.eventCount >= max) {
+      this.droppedEvents++;
+      return undefined;
+    }
+    let event = this.events[this.eventCount];
+    if (event === undefined) {
+      event = new EventSlot();
+      this.events.push(event);
+    }
+    this.eventCount++;
+    return event;
+  }
+
+  /** The slot of one more link, which leads to `identity`; undefined, and counted, beyond so many. */
+  nextLink(identity: SpanIdentity | undefined, max: number): LinkSlot | undefined {
+    if (identity === undefined || this.linkCount >= max) {
+      this.droppedLinks++;
+      return undefined;
+    }
+    let link = this.links[this.linkCount];
+    if (link === undefined) {
+      link = new LinkSlot();
+      this.links.push(link);
+    }
+    this.linkCount++;
+    link.identity = identity;
+    link.flags = identity.traceFlags | SPAN_FLAG_REMOTE_KNOWN | (identity.isRemote ? SPAN_FLAG_REMOTE : 0);
+    return link;
+  }
 
   /** Forgets everything of the application's. */
   clear(): void {
@@ -236,15 +283,8 @@ export class RecordingSpan implements OtelSpan {
     startTime: TimeInput | undefined,
   ) {
     const record = pipeline.take();
-    record.identity = identity;
-    record.traceState = identity.traceState?.serialize() ?? '';
-    record.parent0 = parent?.s0 ?? 0;
-    record.parent1 = parent?.s1 ?? 0;
-    record.flags =
-      identity.traceFlags | SPAN_FLAG_REMOTE_KNOWN | (parent?.isRemote === true ? SPAN_FLAG_REMOTE : 0);
+    record.begin(identity, parent, kind, scope);
     record.name = cleanText(name, pipeline.limits.valueLength, pipeline.counters);
-    record.kind = kind;
-    record.scope = scope;
     record.startTime =
       startTime === undefined ? pipeline.clock.now() : pipeline.clock.fromTimeInput(startTime);
     record.clockOffset = pipeline.clock.offset;
@@ -293,18 +333,10 @@ export class RecordingSpan implements OtelSpan {
   }
 
   #nextEvent(record: PooledRecord, name: string, time: TimeInput | undefined): EventSlot | undefined {
-    const { clock, counters } = this.#pipeline;
-    if (record.eventCount >= this.#pipeline.limits.events) {
-      record.droppedEvents++;
-      return undefined;
-    }
-    let event = record.events[record.eventCount];
-    if (event === undefined) {
-      event = new EventSlot();
-      record.events.push(event);
-    }
-    record.eventCount++;
-    event.name = cleanText(name, this.#pipeline.limits.valueLength, counters);
+    const { clock, limits: bounds, counters } = this.#pipeline;
+    const event = record.nextEvent(bounds.events);
+    if (event === undefined) return undefined;
+    event.name = cleanText(name, bounds.valueLength, counters);
     event.time = time === undefined ? clock.elapsed() + record.clockOffset : clock.fromTimeInput(time);
     return event;
   }
@@ -312,24 +344,9 @@ export class RecordingSpan implements OtelSpan {
   addLink(link: Link): this {
     const record = this.#open();
     if (record === undefined) return this;
-    const identity = linkIdentity(link);
-    if (identity === undefined || record.linkCount >= this.#pipeline.limits.links) {
-      record.droppedLinks++;
-      return this;
-    }
-    let slot = record.links[record.linkCount];
-    if (slot === undefined) {
-      slot = new LinkSlot();
-      record.links.push(slot);
-    }
-    record.linkCount++;
-    slot.identity = identity;
-    slot.traceState = cleanText(
-      identity.traceState?.serialize(),
-      limits.tracestate_bytes_max,
-      this.#pipeline.counters,
-    );
-    slot.flags = identity.traceFlags | SPAN_FLAG_REMOTE_KNOWN | (identity.isRemote ? SPAN_FLAG_REMOTE : 0);
+    const slot = record.nextLink(linkIdentity(link), this.#pipeline.limits.links);
+    if (slot === undefined) return this;
+    slot.traceState = stateOf(slot.identity, this.#pipeline.counters);
     this.#fill(record, slot.attributes, link.attributes);
     return this;
   }
@@ -451,6 +468,12 @@ export class NonRecordingSpan implements OtelSpan {
   end(): void {}
 }
 
+/** The wire's number for a `SpanKind` of the API; that of INTERNAL for what is none. */
+export function wireKind(kind: number | undefined): number {
+  const known = typeof kind === 'number' && Number.isInteger(kind) && kind >= 0 && kind <= KIND_MAX;
+  return (known ? kind : 0) + WIRE_KIND_OFFSET;
+}
+
 function isTimeInput(value: unknown): value is TimeInput {
   if (typeof value !== 'object' || value === null) return typeof value === 'number';
   try {
@@ -460,7 +483,12 @@ function isTimeInput(value: unknown): value is TimeInput {
   }
 }
 
-function linkIdentity(link: Link): SpanIdentity | undefined {
+/** The tracestate that a link carries. */
+export function stateOf(identity: SpanIdentity, counters: TraceCounters): string {
+  return cleanText(identity.traceState?.serialize(), limits.tracestate_bytes_max, counters);
+}
+
+export function linkIdentity(link: Link): SpanIdentity | undefined {
   try {
     return SpanIdentity.from(link.context);
   } catch {

@@ -5,13 +5,10 @@ import { INVALID_SPAN_CONTEXT } from '@opentelemetry/api';
 import { ObservabilityContext } from '../context/observability-context.ts';
 import type { Sampler } from './sampler.ts';
 import type { SpanPipeline } from './span.ts';
-import { NonRecordingSpan, RecordingSpan } from './span.ts';
+import { NonRecordingSpan, RecordingSpan, wireKind } from './span.ts';
 
 const NO_OPTIONS: SpanOptions = {};
 const SUPPRESSED = new NonRecordingSpan(INVALID_SPAN_CONTEXT);
-/** `SpanKind` of the wire counts from 1; the API's from 0. */
-const WIRE_KIND_OFFSET = 1;
-const KIND_MAX = 4;
 
 export class Tracer implements OtelTracer {
   readonly #pipeline: SpanPipeline;
@@ -102,9 +99,4 @@ export class Tracer implements OtelTracer {
       startTime,
     );
   }
-}
-
-function wireKind(kind: number | undefined): number {
-  const known = typeof kind === 'number' && Number.isInteger(kind) && kind >= 0 && kind <= KIND_MAX;
-  return (known ? kind : 0) + WIRE_KIND_OFFSET;
 }

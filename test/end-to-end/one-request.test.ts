@@ -103,15 +103,21 @@ describe('an application on the stock OpenTelemetry SDK', () => {
   const stack = new Stack();
   after(() => stack.end());
 
-  it('arrives at the same collector', async () => {
-    const collector = await stack.collector(await stack.folder());
-    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://${collector.endpoints.grpc}`, ROUNDS: '1' };
-    await stack.start('newsletter', 'examples/stock-otel', ['main.ts'], env, /sent/);
-    const spans = await eventually(async () => {
-      const [found] = await collector.traces('{resource.service.name="newsletter"}');
-      assert.ok(found);
-      return collector.trace(found);
+  for (const exporter of ['stock', 'tricord']) {
+    it(`arrives at the same collector: exporter ${exporter}`, async () => {
+      const collector = await stack.collector(await stack.folder());
+      const env = {
+        OTEL_EXPORTER_OTLP_ENDPOINT: `http://${collector.endpoints.grpc}`,
+        NEWSLETTER_EXPORTER: exporter,
+        ROUNDS: '1',
+      };
+      await stack.start('newsletter', 'examples/stock-otel', ['main.ts'], env, /sent/);
+      const spans = await eventually(async () => {
+        const [found] = await collector.traces('{resource.service.name="newsletter"}');
+        assert.ok(found);
+        return collector.trace(found);
+      });
+      assert.deepEqual(spans.map(({ name }) => name).sort(), ['newsletter send', 'render']);
     });
-    assert.deepEqual(spans.map(({ name }) => name).sort(), ['newsletter send', 'render']);
-  });
+  }
 });

@@ -24,6 +24,8 @@ export interface RunOptions {
   /** Flags in front of the application, by default `--require` of the agent; `[]` for none. */
   readonly flags?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  /** What the application is given. */
+  readonly args?: readonly string[];
   /** Sent when the first output has come. */
   readonly signal?: NodeJS.Signals;
 }
@@ -33,9 +35,9 @@ export const withNothing: readonly string[] = ['--require', nothingFile];
 
 /** @param application a file, or a script for `-e` when it has a space */
 export async function run(application: string, options: RunOptions = {}): Promise<Run> {
-  const { flags = withAgent, env, signal: sent } = options;
+  const { flags = withAgent, env, args = [], signal: sent } = options;
   const script = application.includes(' ') ? ['-e', application] : [application];
-  const child = spawn(process.execPath, [...flags, ...script], {
+  const child = spawn(process.execPath, [...flags, ...script, ...args], {
     cwd: root,
     // What many processes compile alike is compiled once.
     env: {
