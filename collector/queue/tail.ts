@@ -2,13 +2,13 @@
 import type { Position, QueuedBatch } from '../component.ts';
 
 /*
- *   batches:  [ dropped | kept: every readable record at or behind `from` ]
- *                       ▲ head                                            ▲ end of the log
+ *   batches:  [ empty slots | kept: every readable record at or behind `from` ]
+ *                           ▲ head                                            ▲ end of the log
  *
  * Invariant: every record that readers may see and whose position is at least `from` is here, in order.
  */
 
-/** Dropped slots are cut off when there are this many of them, and more than kept ones. */
+/** Empty slots are cut off when there are this many of them, and more than kept ones. */
 const slack = 1024;
 
 /** What the objects of one batch take beside its payload, about. */
@@ -16,7 +16,7 @@ const batchOverheadBytes = 256;
 
 export class Tail {
   readonly #bytesMax: number;
-  #batches: QueuedBatch[] = [];
+  #batches: (QueuedBatch | undefined)[] = [];
   #head = 0;
   #bytes = 0;
   #from: Position;
@@ -53,7 +53,7 @@ export class Tail {
       if (bytes > bytesMax && end > start) break;
       end++;
     }
-    return this.#batches.slice(start, end);
+    return this.#batches.slice(start, end) as QueuedBatch[];
   }
 
   #firstFrom(position: Position): number {
@@ -71,6 +71,7 @@ export class Tail {
     const batch = this.#batches[this.#head]!;
     this.#bytes -= costOf(batch);
     this.#from = batch.position + 1n;
+    this.#batches[this.#head] = undefined; // Or a thousand of them, of half a mebibyte each, would stay in memory.
     this.#head++;
     if (this.#head >= slack && this.#head * 2 >= this.#batches.length) {
       this.#batches = this.#batches.slice(this.#head);

@@ -117,6 +117,7 @@ class RowExporter implements StoreExporter {
       return this.#appendApart(batches, error as Error, report);
     }
     for (const [index, { dropped, lost }] of rows.entries()) {
+      this.#translated.delete(batches[index]!);
       for (const [reason, count] of dropped) this.#dropped(reason).add(count);
       for (const [reason, items] of lost) report?.lost(batches[index]!, reason, items);
       report?.delivered(batches[index]!);
