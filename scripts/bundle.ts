@@ -39,6 +39,8 @@ export async function bundle(): Promise<string[]> {
   // Never run: tells who imports it as an ES module what there is to import.
   write('agent.cjs', `${agentText}0 && (module.exports = { ${[...all].join(', ')} });\n`);
   write('worker.cjs', await commonJs({ entryPoints: [join(root, 'src/transport/worker.ts')] }));
+  const configuration = 'configuration-file';
+  write(`${configuration}.cjs`, await commonJs({ entryPoints: [join(root, `src/${configuration}.ts`)] }));
   for (const [entry, names] of exported) {
     const from = `${'../'.repeat(entry.split('/').length - 1) || './'}agent.cjs`;
     write(`${entry}.js`, `export { ${names.join(', ')} } from '${from}';\n`);

@@ -10,7 +10,8 @@ const page = `# Options of the agent
 Every option is an environment variable, and a property of what \`start()\` takes; what is given in code wins. A
 variable that cannot be used is reported on one line of stderr, and its default is in force; an option given in code
 that cannot be used throws an \`OptionError\`. A \`TRICORD_\` or \`OTEL_EXPORTER_OTLP_\` variable that does not exist
-here is reported with the nearest one that does. \`OTEL_\` variables have the meaning of the OpenTelemetry specification.
+here is reported with the nearest one that does. \`OTEL_\` variables have the meaning of the OpenTelemetry specification;
+\`OTEL_CONFIG_FILE\` takes their place: [configuration-file.md](configuration-file.md).
 
 This page is generated from \`src/options.ts\` by \`node scripts/options-page.ts\`.
 

@@ -1,14 +1,19 @@
 // `tricord`: starts the agent and wires its parts; the public API.
+import { createRequire } from 'node:module';
+import { extname } from 'node:path';
 import { context, diag, logs, metrics, propagation, trace } from '@opentelemetry/api';
+import type * as Configuration from './configuration-file.ts';
+import type { ReadConfiguration } from './configuration-file.ts';
 import { openTransport, tell } from './connection.ts';
 import { ContextManager } from './context/context-manager.ts';
 import { Propagator } from './context/propagator.ts';
 import { detectResource } from './context/resource.ts';
+import { OptionError } from './errors.ts';
 import { flushAtExit } from './exit.ts';
 import { LoggerProvider } from './log/logger-provider.ts';
 import { MeterProvider } from './metrics/meter-provider.ts';
 import { processProducers } from './metrics/metric-producer.ts';
-import { type Options, readOptions } from './options.ts';
+import { type Options, type ReadOptions, readOptions } from './options.ts';
 import { createSampler } from './trace/sampler.ts';
 import { TracerProvider } from './trace/tracer-provider.ts';
 import type { Transport, TransportStats } from './transport/transport.ts';
@@ -55,11 +60,36 @@ let running: Tricord | undefined;
  */
 export function start(given: Partial<Options> = {}): Tricord | undefined {
   if (running !== undefined) return running;
-  const { options, warnings } = readOptions(given);
+  const { options, warnings } = configured(given);
   for (const warning of warnings) tell(warning);
   if (options.disabled) return undefined;
   running = new Agent(options);
   return running;
+}
+
+/**
+ * With `OTEL_CONFIG_FILE`, the file's settings take the place of the other `OTEL_` variables, as the specification asks.
+ * What reads it is loaded only then.
+ */
+function configured(given: Partial<Options>): ReadOptions {
+  const path = process.env.OTEL_CONFIG_FILE;
+  if (!path) return readOptions(given);
+  const file = readConfigurationFile(path);
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('OTEL_')));
+  const { options, warnings } = readOptions({ ...file.given, ...given }, env);
+  return { options, warnings: [...file.warnings, ...warnings] };
+}
+
+/** @throws OptionError for a file that cannot be used */
+function readConfigurationFile(path: string): ReadConfiguration {
+  const require = createRequire(import.meta.url);
+  const module = require(`./configuration-file${extname(import.meta.url)}`) as typeof Configuration;
+  try {
+    return module.readConfigurationFile(path);
+  } catch (error) {
+    // Of a copy of its own where it is built.
+    throw new OptionError((error as Error).message);
+  }
 }
 
 class Agent implements Tricord {
@@ -75,7 +105,8 @@ class Agent implements Tricord {
     this.options = options;
     this.#transport = openTransport(
       options,
-      detectResource({ serviceName: options.serviceName, attributes: options.resourceAttributes }),
+      // The environment has been read, or a file in its place.
+      detectResource({ serviceName: options.serviceName, attributes: options.resourceAttributes, env: {} }),
     );
     this.#meters = createMeterProvider(options, this.#transport);
     this.#becomeGlobal();

@@ -7,7 +7,7 @@ import { limits } from './limits.ts';
 export interface Options {
   disabled: boolean;
   serviceName: string;
-  resourceAttributes: Readonly<Record<string, string>>;
+  resourceAttributes: Readonly<Record<string, string | number | boolean>>;
   endpoint: string;
   protocol: 'grpc' | 'http/protobuf';
   headers: Readonly<Record<string, string>>;
@@ -32,6 +32,7 @@ export interface Options {
   eventCountLimit: number;
   linkCountLimit: number;
   instrumentations: readonly string[];
+  otelInstrumentations: readonly string[];
   tracesLinger: number;
   logsLinger: number;
   ringBytes: number;
@@ -159,9 +160,13 @@ function pairs(env: string, doc: string): Option<Readonly<Record<string, string>
       });
     return Object.fromEntries(entries);
   };
-  const accepts = (value: unknown): boolean =>
-    typeof value === 'object' && value !== null && Object.values(value).every(isText);
+  const accepts = (value: unknown): boolean => isRecordOf(value, ['string']);
   return { env, default: {}, doc, shape: 'key=value pairs, separated by commas', parse, accepts };
+}
+
+function isRecordOf(value: unknown, types: readonly string[]): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.values(value).every(each => types.includes(typeof each));
 }
 
 function percentDecoded(text: string): string | undefined {
@@ -192,10 +197,10 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
     '',
     'The service’s name; else `service.name` of the resource attributes, else the name in the nearest `package.json`.',
   ),
-  resourceAttributes: pairs(
-    'OTEL_RESOURCE_ATTRIBUTES',
-    'Attributes of the resource, beside those that are detected.',
-  ),
+  resourceAttributes: {
+    ...pairs('OTEL_RESOURCE_ATTRIBUTES', 'Attributes of the resource, beside those that are detected.'),
+    accepts: value => isRecordOf(value, ['string', 'number', 'boolean']),
+  },
   endpoint: text(
     'OTEL_EXPORTER_OTLP_ENDPOINT',
     'http://127.0.0.1:4317',
@@ -303,6 +308,11 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
     'TRICORD_INSTRUMENTATIONS',
     ['all'],
     'Which instrumentations `tricord/register` installs: `all`, `none`, names, and names with a minus sign for exceptions.',
+  ),
+  otelInstrumentations: list(
+    'TRICORD_OTEL_INSTRUMENTATIONS',
+    [],
+    'Which stock OpenTelemetry instrumentations `tricord/register` loads from the application’s packages: `all` of `@opentelemetry/auto-instrumentations-node`, names such as `mongoose`, and names with a minus sign for exceptions.',
   ),
   tracesLinger: quantity(
     'TRICORD_TRACES_LINGER',

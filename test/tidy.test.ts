@@ -100,6 +100,7 @@ function dead(files: readonly { path: string; text: string }[], entries: readonl
 
 const entries = [
   'src/index.ts',
+  'src/configuration-file.ts',
   'src/register.ts',
   'src/sdk.ts',
   'src/instrument/pino.ts',

@@ -25,15 +25,18 @@ const instrumentations: ReadonlyMap<string, () => void> = new Map([
  * Installs what the list names, once the global providers are set. Items count from left to right: `all`, `none`, a name,
  * or a name with a minus sign, which takes it out again; a list that begins with a minus sign begins with all. One that
  * fails, and a name that is not known, is told on stderr; the others are installed.
+ * @returns the names that were asked for
  */
-export function installInstrumentations(list: readonly string[]): void {
-  for (const name of selected(list)) {
+export function installInstrumentations(list: readonly string[]): ReadonlySet<string> {
+  const names = selected(list);
+  for (const name of names) {
     try {
       instrumentations.get(name)!();
     } catch (error) {
       reportFault(`the instrumentation ${name}`, error);
     }
   }
+  return names;
 }
 
 function selected(list: readonly string[]): ReadonlySet<string> {

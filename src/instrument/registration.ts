@@ -3,6 +3,7 @@ import { isMainThread } from 'node:worker_threads';
 import { start } from '../index.ts';
 import { reportFault, tell } from './fault.ts';
 import { installInstrumentations } from './installation.ts';
+import { installStockInstrumentations } from './stock.ts';
 
 const NODE_MIN = { major: 22, minor: 15 } as const;
 const REGISTERED = Symbol.for('tricord.registered');
@@ -18,7 +19,9 @@ export function register(): void {
   }
   try {
     const agent = start();
-    if (agent !== undefined) installInstrumentations(agent.options.instrumentations);
+    if (agent === undefined) return;
+    const { instrumentations, otelInstrumentations } = agent.options;
+    installStockInstrumentations(otelInstrumentations, installInstrumentations(instrumentations));
   } catch (error) {
     reportFault('the start', error);
   }
