@@ -4,7 +4,7 @@ import { type Command, isKept, type Outcome, type PromiseOutcome } from './scena
 type Row = readonly string[];
 
 /** The first column to the left, the others to the right, between two spaces. */
-function table(head: Row, rows: readonly Row[]): string {
+export function table(head: Row, rows: readonly Row[]): string {
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map(row => row[column]!.length)));
   const pad = (cell: string, column: number): string =>
     column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!);
