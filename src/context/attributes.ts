@@ -52,12 +52,15 @@ export function cleanValue(value: unknown, lengthMax: number, counters: ValueCou
   }
 }
 
-/** The text within `lengthMax` UTF-16 units; what is cut away is counted. */
+/** The text within `lengthMax` UTF-16 units, never half a character; what is cut away is counted. */
 function bounded(value: string, lengthMax: number, counters: ValueCounters): string {
   if (value.length <= lengthMax) return value;
   counters.truncated++;
-  return value.slice(0, lengthMax);
+  const cut = value.slice(0, lengthMax);
+  return isHighSurrogate(cut.charCodeAt(lengthMax - 1)) ? cut.slice(0, -1) : cut;
 }
+
+const isHighSurrogate = (unit: number): boolean => unit >= 0xd800 && unit < 0xdc00;
 
 function copy(value: unknown, lengthMax: number, counters: ValueCounters, depth: number): CleanValue {
   nodesLeft--;
@@ -92,7 +95,7 @@ function copyObject(value: object, lengthMax: number, counters: ValueCounters, d
     if (value.length > lengthMax) counters.truncated++;
     return value.slice(0, lengthMax);
   }
-  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Date) return bounded(value.toISOString(), lengthMax, counters);
   if (value instanceof Error) return bounded(String(value.message), lengthMax, counters);
   if (depth >= DEPTH_MAX) {
     counters.truncated++;
@@ -105,7 +108,8 @@ function copyObject(value: object, lengthMax: number, counters: ValueCounters, d
       counters.truncated++;
       break;
     }
-    result[bounded(key, lengthMax, counters)] = copy(
+    // The limit is for values: what a short one left of two keys might be the same.
+    result[bounded(key, limits.attribute_value_length_max, counters)] = copy(
       (value as Record<string, unknown>)[key],
       lengthMax,
       counters,
@@ -132,6 +136,10 @@ function copyArray(
   return result;
 }
 
+/** Undefined where nothing can be kept: an empty value is kept (common, "AnyValue"). */
+const attributeValue = (value: unknown, lengthMax: number, counters: ValueCounters): CleanValue =>
+  value === null ? null : cleanValue(value, lengthMax, counters);
+
 /** Called on the object: in a loop over its keys the optimizing compiler then leaves the check out. */
 const { hasOwnProperty: hasOwn } = Object.prototype;
 
@@ -143,10 +151,15 @@ export interface AttributeLimits {
   readonly valueLength: number;
 }
 
-export const defaultAttributeLimits: AttributeLimits = {
-  attributes: limits.attributes_max,
-  valueLength: limits.attribute_value_length_max,
-};
+export const attributeLimits = (attributes: number, valueLength: number): AttributeLimits => ({
+  attributes,
+  valueLength,
+});
+
+export const defaultAttributeLimits: AttributeLimits = attributeLimits(
+  limits.attributes_max,
+  limits.attribute_value_length_max,
+);
 
 /**
  * A reusable attribute list: parallel slots that are filled, encoded and cleared.
@@ -167,11 +180,11 @@ export class AttributeSlots {
   dropped = 0;
   #followed = 0;
 
-  /** Sets one attribute; the last value of a key wins. Null and undefined set nothing. */
+  /** Sets one attribute; the last value of a key wins. Undefined sets nothing; null is an empty value. */
   set(key: string, value: unknown, bounds: AttributeLimits, counters: ValueCounters): void {
-    if (value === undefined || value === null) return;
+    if (value === undefined) return;
     const place = this.#placeOf(key, bounds);
-    const clean = place < 0 ? undefined : cleanValue(value, bounds.valueLength, counters);
+    const clean = place < 0 ? undefined : attributeValue(value, bounds.valueLength, counters);
     if (clean === undefined) {
       this.dropped++;
       return;

@@ -29,11 +29,11 @@ export class Baggage implements OtelBaggage {
   }
 
   getAllEntries(): [string, BaggageEntry][] {
-    return [...this.#entries];
+    return [...this.#entries].map(([key, entry]) => [key, { ...entry }]);
   }
 
   setEntry(key: string, entry: BaggageEntry): Baggage {
-    return new Baggage(new Map(this.#entries).set(key, entry));
+    return new Baggage(new Map(this.#entries).set(key, { ...entry }));
   }
 
   removeEntry(key: string): Baggage {

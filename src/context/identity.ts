@@ -233,6 +233,17 @@ export class SpanIdentity implements SpanContext {
     traceState?: TraceState,
     isRemote = false,
   ): SpanIdentity | undefined {
+    const identity = SpanIdentity.#parse(traceId, spanId, flags, traceState, isRemote);
+    return identity?.valid ? identity : undefined;
+  }
+
+  static #parse(
+    traceId: string,
+    spanId: string,
+    flags: number,
+    traceState: TraceState | undefined,
+    isRemote: boolean,
+  ): SpanIdentity | undefined {
     if (typeof traceId !== 'string' || typeof spanId !== 'string') return undefined;
     if (traceId.length !== 32 || spanId.length !== 16) return undefined;
     const t0 = wordFromHex(traceId, 0);
@@ -243,8 +254,7 @@ export class SpanIdentity implements SpanContext {
     const s1 = wordFromHex(spanId, 8);
     if (t0 === undefined || t1 === undefined || t2 === undefined || t3 === undefined) return undefined;
     if (s0 === undefined || s1 === undefined) return undefined;
-    const identity = new SpanIdentity(t0, t1, t2, t3, s0, s1, flags & 0xff, traceState, isRemote);
-    return identity.valid ? identity : undefined;
+    return new SpanIdentity(t0, t1, t2, t3, s0, s1, flags & 0xff, traceState, isRemote);
   }
 
   /** From the 24 bytes of {@link toBytes} at `at`. Undefined when they are not there or an ID is all zero. */
@@ -276,5 +286,12 @@ export class SpanIdentity implements SpanContext {
     if (context instanceof SpanIdentity) return context.valid ? context : undefined;
     const { traceId, spanId, traceFlags, traceState, isRemote } = context;
     return SpanIdentity.fromHex(traceId, spanId, traceFlags, traceState, isRemote === true);
+  }
+
+  /** As {@link SpanIdentity.from}, but an ID may be all zero: what a link without a span is told by. */
+  static ofLink(context: SpanContext): SpanIdentity | undefined {
+    if (context instanceof SpanIdentity) return context;
+    const { traceId, spanId, traceFlags, traceState, isRemote } = context;
+    return SpanIdentity.#parse(traceId, spanId, traceFlags, traceState, isRemote === true);
   }
 }

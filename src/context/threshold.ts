@@ -8,6 +8,8 @@ const HEX_DIGITS = 14;
 /** Hex digits that a threshold is rounded to, leading `f`s apart (TraceState probability sampling, "precision"). */
 const PRECISION = 4;
 const VENDOR = 'ot';
+/** Characters of the whole entry (TraceState handling). */
+const ENTRY_LENGTH_MAX = 256;
 
 /** 56 bits as the upper 24 and the lower 32. */
 export interface Bits56 {
@@ -76,7 +78,9 @@ export function thresholdIn(state: OtelTraceState | undefined): string | undefin
   return subkey(state, 'th');
 }
 
-/** The tracestate with this threshold, or with none; other sub-keys and vendors are kept. */
+/**
+ * The tracestate with this threshold, or with none, as where there is no room for it; other sub-keys and vendors are kept.
+ */
 export function withThreshold(
   state: OtelTraceState | undefined,
   threshold: Threshold | undefined,
@@ -84,7 +88,9 @@ export function withThreshold(
   const others = (state?.get(VENDOR) ?? '').split(';').filter(pair => pair !== '' && !pair.startsWith('th:'));
   const pairs = threshold === undefined ? others : [`th:${threshold.text}`, ...others];
   if (pairs.length === 0) return state?.get(VENDOR) === undefined ? state : state.unset(VENDOR);
-  return (state ?? TraceState.empty).set(VENDOR, pairs.join(';'));
+  const entry = pairs.join(';');
+  if (threshold !== undefined && entry.length > ENTRY_LENGTH_MAX) return withThreshold(state, undefined);
+  return (state ?? TraceState.empty).set(VENDOR, entry);
 }
 
 /** A sub-key of the `ot` entry: `ot=th:…;rv:…`. */

@@ -54,7 +54,7 @@ export class TraceState implements OtelTraceState {
 
   /** With `key` in front. An invalid key or value leaves the list as it is; the 33rd entry pushes the oldest out. */
   set(key: string, value: string): TraceState {
-    if (!KEY.test(key) || !VALUE.test(value)) return this;
+    if (!matches(KEY, key) || !matches(VALUE, value)) return this;
     const rest = this.unset(key);
     const kept = limits.tracestate_members_max - 1;
     return new TraceState([key, ...rest.#keys.slice(0, kept)], [value, ...rest.#values.slice(0, kept)]);
@@ -82,6 +82,9 @@ export class TraceState implements OtelTraceState {
     return entries.join(',');
   }
 }
+
+/** A pattern alone would take `undefined` for the text of it. */
+const matches = (pattern: RegExp, text: unknown): boolean => typeof text === 'string' && pattern.test(text);
 
 /** Spaces and tabs around a list member; `trim()` would take more. */
 function trimOptionalWhiteSpace(text: string): string {

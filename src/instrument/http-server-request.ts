@@ -10,10 +10,10 @@ import {
   splitAuthority,
 } from './http-conventions.ts';
 
-/** How propagators read the headers of a request. */
+/** How propagators read the headers of a request, which Node gives lowercase names: a propagator may ask by any case. */
 export const headerGetter: TextMapGetter<IncomingHttpHeaders> = {
   keys: carrier => Object.keys(carrier),
-  get: (carrier, key) => carrier[key],
+  get: (carrier, key) => carrier[key] ?? carrier[key.toLowerCase()],
 };
 
 /** What the headers of a request may hold that concerns its span. */

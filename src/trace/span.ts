@@ -9,7 +9,7 @@ import type {
   TimeInput,
 } from '@opentelemetry/api';
 import type { AttributeLimits, ValueCounters } from '../context/attributes.ts';
-import { AttributeSlots, cleanText, setException } from '../context/attributes.ts';
+import { AttributeSlots, attributeLimits, cleanText, setException } from '../context/attributes.ts';
 import type { Clock } from '../context/clock.ts';
 import { SpanIdentity } from '../context/identity.ts';
 import type { Labels } from '../context/labels.ts';
@@ -25,6 +25,8 @@ const STATUS_ERROR = 2;
 /** `SpanKind` of the wire counts from 1; the API's from 0. */
 const WIRE_KIND_OFFSET = 1;
 const KIND_MAX = 4;
+/** UTF-16 units of names and descriptions: the limit of attributes’ values is not for them. */
+export const TEXT_LENGTH_MAX: number = limits.attribute_value_length_max;
 /** Stands in slots that hold nothing. */
 const NO_IDENTITY = new SpanIdentity(0, 0, 0, 0, 0, 0, 0, undefined, false);
 /** Returned records between two looks at how many the pool really needs. */
@@ -34,6 +36,9 @@ const POOL_WINDOW = 4096;
 export interface SpanLimits extends AttributeLimits {
   readonly events: number;
   readonly links: number;
+  /** Attributes of one event and of one link. */
+  readonly eventAttributes: number;
+  readonly linkAttributes: number;
 }
 
 export const defaultSpanLimits: SpanLimits = {
@@ -41,6 +46,8 @@ export const defaultSpanLimits: SpanLimits = {
   valueLength: limits.attribute_value_length_max,
   events: limits.events_max,
   links: limits.links_max,
+  eventAttributes: limits.attributes_max,
+  linkAttributes: limits.attributes_max,
 };
 
 /** What happened to spans since the start; every number only grows. */
@@ -217,6 +224,10 @@ export class SpanPipeline {
   readonly clock: Clock;
   readonly sink: Sink;
   readonly limits: SpanLimits;
+  /** Of the span itself, of an event and of a link. */
+  readonly ofSpan: AttributeLimits;
+  readonly ofEvent: AttributeLimits;
+  readonly ofLink: AttributeLimits;
   readonly counters: TraceCounters = {
     started: 0,
     unsampled: 0,
@@ -234,6 +245,10 @@ export class SpanPipeline {
     this.sink = sink;
     this.clock = clock;
     this.limits = spanLimits;
+    const { attributes, eventAttributes, linkAttributes, valueLength } = spanLimits;
+    this.ofSpan = attributeLimits(attributes, valueLength);
+    this.ofEvent = attributeLimits(eventAttributes, valueLength);
+    this.ofLink = attributeLimits(linkAttributes, valueLength);
   }
 
   /** Free records in the pool. */
@@ -284,11 +299,11 @@ export class RecordingSpan implements OtelSpan {
   ) {
     const record = pipeline.take();
     record.begin(identity, parent, kind, scope);
-    record.name = cleanText(name, pipeline.limits.valueLength, pipeline.counters);
+    record.name = cleanText(name, TEXT_LENGTH_MAX, pipeline.counters);
     record.startTime =
       startTime === undefined ? pipeline.clock.now() : pipeline.clock.fromTimeInput(startTime);
     record.clockOffset = pipeline.clock.offset;
-    if (labels.count > 0) record.attributes.setLabels(labels, pipeline.limits);
+    if (labels.count > 0) record.attributes.setLabels(labels, pipeline.ofSpan);
     this.#identity = identity;
     this.#pipeline = pipeline;
     this.#record = record;
@@ -311,14 +326,14 @@ export class RecordingSpan implements OtelSpan {
     const record = this.#open();
     if (record === undefined) return this;
     record.busy++;
-    record.attributes.set(key, value, this.#pipeline.limits, this.#pipeline.counters);
+    record.attributes.set(key, value, this.#pipeline.ofSpan, this.#pipeline.counters);
     record.busy--;
     return this;
   }
 
   setAttributes(attributes: Attributes): this {
     const record = this.#open();
-    if (record !== undefined) this.#fill(record, record.attributes, attributes);
+    if (record !== undefined) this.#fill(record, record.attributes, attributes, this.#pipeline.ofSpan);
     return this;
   }
 
@@ -328,7 +343,8 @@ export class RecordingSpan implements OtelSpan {
     if (record === undefined) return this;
     const timeSecond = isTimeInput(attributesOrTime);
     const event = this.#nextEvent(record, name, timeSecond ? attributesOrTime : time);
-    if (event !== undefined && !timeSecond) this.#fill(record, event.attributes, attributesOrTime);
+    if (event !== undefined && !timeSecond)
+      this.#fill(record, event.attributes, attributesOrTime, this.#pipeline.ofEvent);
     return this;
   }
 
@@ -336,7 +352,7 @@ export class RecordingSpan implements OtelSpan {
     const { clock, limits: bounds, counters } = this.#pipeline;
     const event = record.nextEvent(bounds.events);
     if (event === undefined) return undefined;
-    event.name = cleanText(name, bounds.valueLength, counters);
+    event.name = cleanText(name, TEXT_LENGTH_MAX, counters);
     event.time = time === undefined ? clock.elapsed() + record.clockOffset : clock.fromTimeInput(time);
     return event;
   }
@@ -347,7 +363,7 @@ export class RecordingSpan implements OtelSpan {
     const slot = record.nextLink(linkIdentity(link), this.#pipeline.limits.links);
     if (slot === undefined) return this;
     slot.traceState = stateOf(slot.identity, this.#pipeline.counters);
-    this.#fill(record, slot.attributes, link.attributes);
+    this.#fill(record, slot.attributes, link.attributes, this.#pipeline.ofLink);
     return this;
   }
 
@@ -364,11 +380,11 @@ export class RecordingSpan implements OtelSpan {
   setStatus(status: SpanStatus): this {
     const record = this.#open();
     if (record === undefined || record.statusCode === STATUS_OK) return this;
-    const { limits: bounds, counters } = this.#pipeline;
+    const { counters } = this.#pipeline;
     try {
       const code = status?.code;
       if (code !== STATUS_OK && code !== STATUS_ERROR) return this;
-      const message = code === STATUS_ERROR ? cleanText(status.message, bounds.valueLength, counters) : '';
+      const message = code === STATUS_ERROR ? cleanText(status.message, TEXT_LENGTH_MAX, counters) : '';
       record.statusCode = code;
       record.statusMessage = message;
     } catch {
@@ -379,8 +395,7 @@ export class RecordingSpan implements OtelSpan {
 
   updateName(name: string): this {
     const record = this.#open();
-    if (record !== undefined)
-      record.name = cleanText(name, this.#pipeline.limits.valueLength, this.#pipeline.counters);
+    if (record !== undefined) record.name = cleanText(name, TEXT_LENGTH_MAX, this.#pipeline.counters);
     return this;
   }
 
@@ -391,7 +406,7 @@ export class RecordingSpan implements OtelSpan {
     const event = this.#nextEvent(record, 'exception', time);
     if (event === undefined) return;
     record.busy++;
-    setException(event.attributes, exception, this.#pipeline.limits, this.#pipeline.counters);
+    setException(event.attributes, exception, this.#pipeline.ofEvent, this.#pipeline.counters);
     record.busy--;
   }
 
@@ -411,10 +426,10 @@ export class RecordingSpan implements OtelSpan {
     return this.#record;
   }
 
-  #fill(record: PooledRecord, slots: AttributeSlots, attributes: unknown): void {
+  #fill(record: PooledRecord, slots: AttributeSlots, attributes: unknown, bounds: AttributeLimits): void {
     if (typeof attributes !== 'object' || attributes === null) return;
     record.busy++;
-    slots.setAll(attributes, this.#pipeline.limits, this.#pipeline.counters);
+    slots.setAll(attributes, bounds, this.#pipeline.counters);
     record.busy--;
   }
 }
@@ -488,9 +503,14 @@ export function stateOf(identity: SpanIdentity, counters: TraceCounters): string
   return cleanText(identity.traceState?.serialize(), limits.tracestate_bytes_max, counters);
 }
 
+/** Undefined for what tells nothing: a link to no span is recorded for its attributes or its tracestate (trace API, "Link"). */
 export function linkIdentity(link: Link): SpanIdentity | undefined {
   try {
-    return SpanIdentity.from(link.context);
+    const identity = SpanIdentity.ofLink(link.context);
+    if (identity === undefined || identity.valid) return identity;
+    const { traceState } = identity;
+    const tells = Object.keys(link.attributes ?? {}).length > 0 || (traceState?.serialize() ?? '') !== '';
+    return tells ? identity : undefined;
   } catch {
     return undefined;
   }

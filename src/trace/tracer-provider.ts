@@ -1,5 +1,5 @@
 // The OpenTelemetry TracerProvider over the pooled span path.
-import type { TracerProvider as OtelTracerProvider, TracerOptions } from '@opentelemetry/api';
+import { diag, type TracerProvider as OtelTracerProvider, type TracerOptions } from '@opentelemetry/api';
 import type { Clock } from '../context/clock.ts';
 import { processClock } from '../context/clock.ts';
 import type { Sink } from '../transport/otlp/record.ts';
@@ -30,8 +30,9 @@ export class TracerProvider implements OtelTracerProvider {
     this.#sampler = options.sampler ?? createSampler('parentbased_always_on');
   }
 
-  /** The same tracer for the same name, version and schema URL. */
+  /** The same tracer for the same name, version and schema URL. One without a name works, and is reported. */
   getTracer(name: string, version?: string, options?: TracerOptions): Tracer {
+    if (!name) diag.warn('A tracer was asked for without a name.');
     const scope = this.#pipeline.sink.scope({
       name: String(name ?? ''),
       version,

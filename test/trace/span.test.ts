@@ -127,7 +127,7 @@ describe('attributes', () => {
       span.setAttribute('i', null).setAttribute('j', undefined);
     });
     const { h, e, ...rest } = attributesOf(decoded);
-    assert.deepEqual(rest, { a: 'two', b: true, c: 1.5, d: ['x', 'y'], g: 2n ** 62n });
+    assert.deepEqual(rest, { a: 'two', b: true, c: 1.5, d: ['x', 'y'], g: 2n ** 62n, i: undefined });
     assert.equal(hex(h as Uint8Array), '0102');
     assert.equal(JSON.stringify(e), '{"f":[1]}');
   });
