@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { processClock } from './context/clock.ts';
 import { ObservabilityContext } from './context/observability-context.ts';
+import { limits } from './limits.ts';
 import { type Options, readPem } from './options.ts';
 import { checkTls, type EndpointOptions, parseEndpoint } from './transport/endpoint.ts';
 import type { AttributeList } from './transport/otlp/record.ts';
@@ -24,7 +25,7 @@ function endpointOf(options: Readonly<Options>): EndpointOptions {
   return {
     endpoint: options.endpoint,
     headers: options.headers,
-    timeoutMs: options.timeout,
+    timeoutMs: options.timeout || limits.timeout_ms_max,
     certificate: readPem('certificate', options.certificate),
     clientCertificate: readPem('clientCertificate', options.clientCertificate),
     clientKey: readPem('clientKey', options.clientKey),

@@ -15,6 +15,7 @@ import { MeterProvider } from './metrics/meter-provider.ts';
 import { processProducers } from './metrics/metric-producer.ts';
 import { type Options, type ReadOptions, readOptions } from './options.ts';
 import { createSampler } from './trace/sampler.ts';
+import type { SpanLimits } from './trace/span.ts';
 import { TracerProvider } from './trace/tracer-provider.ts';
 import type { Transport, TransportStats } from './transport/transport.ts';
 
@@ -45,8 +46,11 @@ export interface Tricord {
   stats(): TransportStats;
   /** Collects metrics and resolves when everything so far is delivered: true; false when that took too long. */
   flush(): Promise<boolean>;
-  /** Flushes, closes the connection and takes the agent out of the OpenTelemetry API. */
-  shutdown(): Promise<void>;
+  /**
+   * Flushes, closes the connection and takes the agent out of the OpenTelemetry API. Resolves when that is done: true when
+   * everything was delivered; false when that took too long. A second call joins the first.
+   */
+  shutdown(): Promise<boolean>;
 }
 
 let running: Tricord | undefined;
@@ -100,6 +104,7 @@ class Agent implements Tricord {
   readonly #unwatch: () => void;
   /** The parts of the OpenTelemetry API that this agent serves. */
   readonly #served: { disable(): void }[] = [];
+  #down: Promise<boolean> | undefined;
 
   constructor(options: Readonly<Options>) {
     this.options = options;
@@ -149,14 +154,9 @@ class Agent implements Tricord {
 
   #tracerProvider(): TracerProvider {
     const { tracesSampler, tracesSamplerArg, ...options } = this.options;
-    const limits = {
-      ...this.#attributeLimits,
-      events: options.eventCountLimit,
-      links: options.linkCountLimit,
-    };
     const { sink } = this.#transport;
     const sampler = createSampler(tracesSampler, tracesSamplerArg, sink);
-    return new TracerProvider({ sink, sampler, limits });
+    return new TracerProvider({ sink, sampler, limits: spanLimitsOf(options) });
   }
 
   #loggerProvider(): LoggerProvider {
@@ -183,15 +183,33 @@ class Agent implements Tricord {
     this.#transport.flushSync(timeoutMs);
   }
 
-  async shutdown(): Promise<void> {
-    if (running !== this) return;
+  shutdown(): Promise<boolean> {
+    this.#down ??= this.#close();
+    return this.#down;
+  }
+
+  async #close(): Promise<boolean> {
     running = undefined;
     this.#unwatch();
     for (const api of this.#served) api.disable();
     if (this.#collects) await this.#meters.shutdown();
-    await this.#transport.shutdown(this.options.flushTimeout);
+    const delivered = await this.#transport.shutdown(this.options.flushTimeout);
     diag.debug('tricord has shut down');
+    return delivered;
   }
+}
+
+/** What is set for spans alone goes before what is set for all records. */
+function spanLimitsOf(options: Omit<Options, 'tracesSampler' | 'tracesSamplerArg'>): SpanLimits {
+  const { attributeCountLimit: general } = options;
+  return {
+    attributes: options.spanAttributeCountLimit ?? general,
+    eventAttributes: options.eventAttributeCountLimit ?? general,
+    linkAttributes: options.linkAttributeCountLimit ?? general,
+    valueLength: options.spanAttributeValueLengthLimit ?? options.attributeValueLengthLimit,
+    events: options.eventCountLimit,
+    links: options.linkCountLimit,
+  };
 }
 
 function createMeterProvider(options: Readonly<Options>, { sink }: Transport): MeterProvider {

@@ -26,7 +26,8 @@ type LimitName =
   | 'labels_max'
   | 'label_value_length_max'
   | 'span_pool_max'
-  | 'response_bytes_max';
+  | 'response_bytes_max'
+  | 'timeout_ms_max';
 
 export const limits: Readonly<Record<LimitName, number>> = {
   /** Bytes of one frame in the ring: the largest single span, log record or metric. */
@@ -68,6 +69,8 @@ export const limits: Readonly<Record<LimitName, number>> = {
   span_pool_max: 2048,
   /** Bytes of one response that the agent reads from a collector. */
   response_bytes_max: 4 * MIB,
+  /** How long a call to a collector may take where no limit is asked for. */
+  timeout_ms_max: 600_000,
 };
 
 if (limits.frame_bytes_max > limits.batch_bytes_max) throw new RangeError('a frame must fit into a batch');

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { OptionError } from './errors.ts';
 import { limits } from './limits.ts';
+import { nearest } from './nearest.ts';
 
 /** The options of the agent, as `start()` takes them (all optional there) and as the agent then uses them. */
 export interface Options {
@@ -29,6 +30,10 @@ export interface Options {
   baggageLabels: readonly string[];
   attributeCountLimit: number;
   attributeValueLengthLimit: number;
+  spanAttributeCountLimit: number | undefined;
+  spanAttributeValueLengthLimit: number | undefined;
+  eventAttributeCountLimit: number | undefined;
+  linkAttributeCountLimit: number | undefined;
   eventCountLimit: number;
   linkCountLimit: number;
   instrumentations: readonly string[];
@@ -127,7 +132,12 @@ function quantity(env: string, fallback: number, bounds: Bounds, doc: string): O
   return { env, default: fallback, doc, shape, parse, accepts };
 }
 
-/** @param known what items may be; by default anything */
+/** A limit for one kind of record; unset, the general one is in force. */
+function specificLimit(env: string, general: Option<number>, doc: string): Option<number | undefined> {
+  return { ...general, env, default: undefined, doc: `${doc}; \`${general.env}\` when it is unset.` };
+}
+
+/** @param known what items may be, in lowercase, in a variable in any case; by default anything */
 function list(
   env: string,
   fallback: readonly string[],
@@ -139,24 +149,32 @@ function list(
     Array.isArray(value) && value.every(item => isText(item) && (known?.includes(item) ?? true));
   const parse = (value: string): string[] => {
     const items = value.split(',').map(item => item.trim());
-    const given = items.filter(item => item !== '');
+    const given = items
+      .filter(item => item !== '')
+      .map(item => (known === undefined ? item : item.toLowerCase()));
     if (!accepts(given)) throw new Error(`a ${shape}`);
     return given;
   };
   return { env, default: fallback, doc, shape, parse, accepts };
 }
 
-function pairs(env: string, doc: string): Option<Readonly<Record<string, string>>> {
+/** @param readKey what of a key is encoded; by default nothing */
+function pairs(
+  env: string,
+  doc: string,
+  readKey: (key: string) => string | undefined = key => key,
+): Option<Readonly<Record<string, string>>> {
   const parse = (value: string): Record<string, string> => {
     const entries = value
       .split(',')
       .filter(item => item.trim() !== '')
       .map(item => {
         const at = item.indexOf('=');
-        const decoded = at > 0 ? percentDecoded(item.slice(at + 1).trim()) : undefined;
-        if (decoded === undefined)
+        const key = at > 0 ? readKey(item.slice(0, at).trim()) : undefined;
+        const decoded = percentDecoded(item.slice(at + 1).trim());
+        if (!key || decoded === undefined)
           throw new Error('key=value pairs, separated by commas, values percent-encoded');
-        return [item.slice(0, at).trim(), decoded] as const;
+        return [key, decoded] as const;
       });
     return Object.fromEntries(entries);
   };
@@ -179,6 +197,19 @@ function percentDecoded(text: string): string | undefined {
 
 const milliseconds = (min: number, max: number): Bounds => ({ min, max, unit: 'ms' });
 const count = (max: number): Bounds => ({ min: 0, max, unit: 'count' });
+const attributeCountLimit = quantity(
+  'OTEL_ATTRIBUTE_COUNT_LIMIT',
+  limits.attributes_max,
+  count(10_000),
+  'Attributes of one span, event, link or log record.',
+);
+const attributeValueLengthLimit = quantity(
+  'OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT',
+  limits.attribute_value_length_max,
+  { min: 0, max: limits.attribute_value_length_max, unit: 'UTF-16 units' },
+  'Length of one attribute’s text; longer ones are cut.',
+);
+
 const exporters = ['otlp', 'none'] as const;
 const samplers: readonly TracesSampler[] = [
   'always_on',
@@ -198,7 +229,11 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
     'The service’s name; else `service.name` of the resource attributes, else the name in the nearest `package.json`.',
   ),
   resourceAttributes: {
-    ...pairs('OTEL_RESOURCE_ATTRIBUTES', 'Attributes of the resource, beside those that are detected.'),
+    ...pairs(
+      'OTEL_RESOURCE_ATTRIBUTES',
+      'Attributes of the resource, beside those that are detected, and those given in code, which win.',
+      percentDecoded,
+    ),
     accepts: value => isRecordOf(value, ['string', 'number', 'boolean']),
   },
   endpoint: text(
@@ -223,8 +258,8 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
   timeout: quantity(
     'OTEL_EXPORTER_OTLP_TIMEOUT',
     10_000,
-    milliseconds(1, 600_000),
-    'How long one call to the collector may take.',
+    milliseconds(0, limits.timeout_ms_max),
+    'How long one call to the collector may take; 0 for no limit, which is ten minutes.',
   ),
   tracesExporter: choice('OTEL_TRACES_EXPORTER', exporters, 'otlp', 'Whether spans are sent.'),
   metricsExporter: choice('OTEL_METRICS_EXPORTER', exporters, 'otlp', 'Whether metrics are sent.'),
@@ -280,17 +315,27 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
     [],
     'Labels of the context that cross process boundaries as W3C baggage, both ways.',
   ),
-  attributeCountLimit: quantity(
-    'OTEL_ATTRIBUTE_COUNT_LIMIT',
-    limits.attributes_max,
-    count(10_000),
-    'Attributes of one span, event, link or log record.',
+  attributeCountLimit,
+  attributeValueLengthLimit,
+  spanAttributeCountLimit: specificLimit(
+    'OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT',
+    attributeCountLimit,
+    'Attributes of one span',
   ),
-  attributeValueLengthLimit: quantity(
-    'OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT',
-    limits.attribute_value_length_max,
-    { min: 0, max: limits.attribute_value_length_max, unit: 'UTF-16 units' },
-    'Length of one attribute’s text; longer ones are cut.',
+  spanAttributeValueLengthLimit: specificLimit(
+    'OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT',
+    attributeValueLengthLimit,
+    'Length of one attribute’s text in spans, their events and links',
+  ),
+  eventAttributeCountLimit: specificLimit(
+    'OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT',
+    attributeCountLimit,
+    'Attributes of one event',
+  ),
+  linkAttributeCountLimit: specificLimit(
+    'OTEL_LINK_ATTRIBUTE_COUNT_LIMIT',
+    attributeCountLimit,
+    'Attributes of one link',
   ),
   eventCountLimit: quantity(
     'OTEL_SPAN_EVENT_COUNT_LIMIT',
@@ -377,11 +422,12 @@ export function readOptions(given: Partial<Options> = {}, env: NodeJS.ProcessEnv
   const read = <K extends keyof Options>(name: K): Options[K] => {
     const option: Option<Options[K]> = optionTable[name];
     const value = given[name];
-    if (value !== undefined) {
-      if (option.accepts(value)) return value;
-      const shown = option.secret ? '(not shown)' : printable(value);
-      throw new OptionError(`Option "${name}" is ${shown}; it takes ${option.shape}.`);
-    }
+    if (value === undefined) return readVariable(option);
+    if (option.accepts(value)) return value;
+    const shown = option.secret ? '(not shown)' : printable(value);
+    throw new OptionError(`Option "${name}" is ${shown}; it takes ${option.shape}.`);
+  };
+  const readVariable = <T>(option: Option<T>): T => {
     const variable = env[option.env];
     if (variable === undefined || variable === '') return option.default;
     try {
@@ -393,6 +439,11 @@ export function readOptions(given: Partial<Options> = {}, env: NodeJS.ProcessEnv
     }
   };
   const options = Object.fromEntries(names.map(name => [name, read(name)])) as unknown as Options;
+  if (given.resourceAttributes !== undefined) {
+    // Both are merged (resource SDK, "Specifying resource information via an environment variable").
+    const variable = readVariable(optionTable.resourceAttributes);
+    options.resourceAttributes = { ...variable, ...given.resourceAttributes };
+  }
   const isGiven = given.endpoint !== undefined || Boolean(env[optionTable.endpoint.env]);
   if (options.protocol === 'http/protobuf' && !isGiven) options.endpoint = OTLP_HTTP_ENDPOINT;
   return { options, warnings };
@@ -410,25 +461,6 @@ function unknownVariables(env: NodeJS.ProcessEnv): string[] {
 }
 
 const printable = (value: unknown): string => (JSON.stringify(value) ?? String(value)).slice(0, 200);
-
-function nearest(name: string, candidates: readonly string[]): string {
-  const distances = candidates.map(candidate => [editDistance(name, candidate), candidate] as const);
-  return distances.reduce((best, next) => (next[0] < best[0] ? next : best))[1];
-}
-
-/** Levenshtein distance, case ignored. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1]!.toLowerCase() === b[j - 1]!.toLowerCase();
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (same ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length]!;
-}
 
 /**
  * The contents of a PEM file that an option names; undefined when it names none.
@@ -454,7 +486,7 @@ export function optionsMarkdown(): string {
     const shown =
       typeof option.default === 'object'
         ? Object.values(option.default as object).join(',')
-        : String(option.default);
+        : String(option.default ?? '');
     return `| \`${option.env}\` | \`${name}\` | ${shown === '' ? '' : `\`${shown}\``} | ${option.shape} | ${option.doc} |`;
   });
   return ['| variable | in `start()` | default | takes | meaning |', '|---|---|---|---|---|', ...rows].join(

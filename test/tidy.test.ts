@@ -30,7 +30,10 @@ const table: readonly { readonly from: RegExp; readonly may: RegExp }[] = [
     from: /^src\/instrument\//,
     may: /^src\/instrument\/|^src\/index\.ts$|^node:|^@opentelemetry\/|^pino$|^prom-client$/,
   },
-  { from: /^src\/(options|limits|errors|exit)\.ts$/, may: /^src\/(errors|limits)\.ts$|^node:/ },
+  {
+    from: /^src\/(options|limits|errors|exit|nearest)\.ts$/,
+    may: /^src\/(errors|limits|nearest)\.ts$|^node:/,
+  },
   {
     from: /^src\/(index|sdk|connection|sdk-connection)\.ts$/,
     may: /^src\/(?!instrument)|^node:|^@opentelemetry\//,

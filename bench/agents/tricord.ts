@@ -9,6 +9,8 @@ export function start(): Agent {
     flush: async () => {
       if (!(await agent.flush())) throw new Error(`the flush failed: ${JSON.stringify(agent.stats())}`);
     },
-    shutdown: () => agent.shutdown(),
+    shutdown: async () => {
+      await agent.shutdown();
+    },
   };
 }

@@ -55,8 +55,9 @@ export function detectResource(options: ResourceOptions = {}): Resource {
     ['telemetry.sdk.version', ownVersion()],
   ]);
   if (serviceName) attributes.set('service.name', serviceName);
+  // An empty value that somebody configured takes the place of what was detected (resource SDK, "Merge").
   const present = [...attributes].filter((entry): entry is [string, ResourceValue] => {
-    return entry[1] !== undefined && entry[1] !== '';
+    return entry[1] !== undefined && (entry[1] !== '' || Object.hasOwn(configured, entry[0]));
   });
   return {
     keys: present.map(([key]) => key),

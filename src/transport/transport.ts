@@ -117,7 +117,7 @@ export class Transport {
   #instanceId: Uint8Array;
   #deaths = 0;
   #lastFailure: string | undefined;
-  #shutdown: Promise<void> | undefined;
+  #shutdown: Promise<boolean> | undefined;
 
   /** @throws OptionError for an endpoint, header, certificate, instance ID or resource that cannot be used */
   constructor(options: TransportOptions) {
@@ -233,16 +233,19 @@ export class Transport {
     return false;
   }
 
-  /** Refuses further records, flushes, and ends the thread, all within the time. The second call joins the first. */
-  shutdown(timeoutMs: number): Promise<void> {
+  /**
+   * Refuses further records, flushes, and ends the thread, all within the time. Resolves to what the flush did. The second
+   * call joins the first.
+   */
+  shutdown(timeoutMs: number): Promise<boolean> {
     this.#shutdown ??= this.#close(timeoutMs);
     return this.#shutdown;
   }
 
-  async #close(timeoutMs: number): Promise<void> {
+  async #close(timeoutMs: number): Promise<boolean> {
     const deadline = performance.now() + timeoutMs;
     this.#producer.close();
-    await this.flush(timeoutMs);
+    const delivered = await this.flush(timeoutMs);
     const left = Math.max(TERMINATE_AFTER_MS_MIN, deadline - performance.now());
     if (this.#own !== undefined) {
       const { delivery } = this.#own;
@@ -257,6 +260,7 @@ export class Transport {
       await exited;
       clearTimeout(timer);
     }
+    return delivered;
   }
 
   #runs(): boolean {
