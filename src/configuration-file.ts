@@ -103,8 +103,10 @@ function propagatorsOf(propagator: Section): readonly string[] {
 function readTraces(root: Section, given: Given): Target | undefined {
   const provider = root.section('tracer_provider');
   const limits = provider.section('limits');
-  take(given, 'attributeCountLimit', limits, 'attribute_count_limit');
-  take(given, 'attributeValueLengthLimit', limits, 'attribute_value_length_limit');
+  take(given, 'spanAttributeCountLimit', limits, 'attribute_count_limit');
+  take(given, 'spanAttributeValueLengthLimit', limits, 'attribute_value_length_limit');
+  take(given, 'eventAttributeCountLimit', limits, 'event_attribute_count_limit');
+  take(given, 'linkAttributeCountLimit', limits, 'link_attribute_count_limit');
   take(given, 'eventCountLimit', limits, 'event_count_limit');
   take(given, 'linkCountLimit', limits, 'link_count_limit');
   if (provider.has('sampler')) readSampler(provider.section('sampler'), given);

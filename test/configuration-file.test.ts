@@ -33,7 +33,7 @@ resource:
 propagator:
   composite: [ { tracecontext: }, { baggage: } ]
 tracer_provider:
-  limits: { event_count_limit: 9, link_count_limit: 8 }
+  limits: { attribute_count_limit: 32, event_attribute_count_limit: 7, event_count_limit: 9, link_count_limit: 8 }
   sampler: { parent_based: { root: { trace_id_ratio_based: { ratio: 0.25 } } } }
   processors:
     - batch:
@@ -71,6 +71,8 @@ describe('a configuration file', () => {
       attributeValueLengthLimit: 4096,
       resourceAttributes: { tier: 'gold', shard: 7, 'service.name': 'checkout', zones: 'a,b' },
       propagators: ['tracecontext', 'baggage'],
+      spanAttributeCountLimit: 32,
+      eventAttributeCountLimit: 7,
       eventCountLimit: 9,
       linkCountLimit: 8,
       tracesSampler: 'parentbased_traceidratio',
