@@ -1,21 +1,67 @@
-// Writes docs/options.md from the options table; `--check` says whether the page is up to date.
+// Writes docs/options.md and docs/opentelemetry.md from the tables of variables; `--check` says whether they are up to date.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { optionsMarkdown } from '../src/options.ts';
+import type { Option } from '../src/option-kinds.ts';
+import { optionTable } from '../src/options.ts';
+import { type Fate, specification } from '../src/otel-variables.ts';
 
-const path = resolve(import.meta.dirname, '../docs/options.md');
+const options = Object.entries(optionTable) as [string, Option<unknown>][];
 
-const page = `# Options of the agent
+/** One row per option. */
+function optionRows(): string {
+  const rows = options.map(([name, option]) => {
+    const shown =
+      typeof option.default === 'object'
+        ? Object.values(option.default as object).join(',')
+        : String(option.default ?? '');
+    return `| \`${option.env}\` | \`${name}\` | ${shown === '' ? '' : `\`${shown}\``} | ${option.shape} | ${option.doc} |`;
+  });
+  return ['| variable | in `start()` | default | takes | meaning |', '|---|---|---|---|---|', ...rows].join(
+    '\n',
+  );
+}
+
+/** What becomes of a variable, in two cells; what the options table has is an option, whatever the specification's says. */
+function fateCells(name: string, fate: Fate): string {
+  const own = options.find(([, option]) => option.env === name);
+  if (own !== undefined) return `yes, \`${own[0]}\` | ${own[1].doc}`;
+  switch (fate.kind) {
+    case 'alias':
+      return `yes, where \`${fate.of}\` is not set | ${fate.note}`;
+    case 'signal':
+      return `where all signals agree | As \`${fate.of}\`.`;
+    case 'moot':
+      return `nothing to do | ${fate.note}`;
+    case 'ignored':
+      return `no | ${fate.note}`;
+    case 'option':
+      throw new Error(`${name} is in no row of the options table`);
+  }
+}
+
+function specificationTables(): string {
+  return specification
+    .map(({ title, variables }) => {
+      const rows = Object.entries(variables).map(
+        ([name, fate]) => `| \`${name}\` | ${fateCells(name, fate)} |`,
+      );
+      return [`## ${title}`, '', '| variable | honoured | |', '|---|---|---|', ...rows].join('\n');
+    })
+    .join('\n\n');
+}
+
+const optionsPage = `# Options of the agent
 
 Every option is an environment variable, and a property of what \`start()\` takes; what is given in code wins. A
 variable that cannot be used is reported on one line of stderr, and its default is in force; an option given in code
-that cannot be used throws an \`OptionError\`. A \`TRICORD_\` or \`OTEL_EXPORTER_OTLP_\` variable that does not exist
-here is reported with the nearest one that does. \`OTEL_\` variables have the meaning of the OpenTelemetry specification;
-\`OTEL_CONFIG_FILE\` takes their place: [configuration-file.md](configuration-file.md).
+that cannot be used throws an \`OptionError\`. A \`TRICORD_\` or \`OTEL_\` variable that does not exist is reported with
+the nearest one that does. \`OTEL_\` variables have the meaning of the OpenTelemetry specification; what becomes of every one of
+them is in [opentelemetry.md](opentelemetry.md), and \`OTEL_CONFIG_FILE\` takes their place: [configuration-file.md](configuration-file.md).
+\`npx tricord doctor\` judges those that are set.
 
 This page is generated from \`src/options.ts\` by \`node scripts/options-page.ts\`.
 
-${optionsMarkdown()}
+${optionRows()}
 
 ## Small places
 
@@ -40,8 +86,30 @@ again. Where a thread may not be started (\`--permission\` without \`--allow-wor
 stderr says; \`await agent.shutdown()\` before the end delivers it.
 `;
 
-if (!process.argv.includes('--check')) writeFileSync(path, page);
-else if (readFileSync(path, 'utf8') !== page) {
-  process.stderr.write('docs/options.md is out of date: run `node scripts/options-page.ts`\n');
-  process.exitCode = 1;
+const specificationPage = `# The variables of OpenTelemetry
+
+Every \`OTEL_*\` variable of the OpenTelemetry specification, and those of its SDK for Node.js: which are honoured, and what to use
+instead of the others. One that is set and has no effect is named on one line of stderr at the start, as is one that does not
+exist, with the nearest one that does; variables for the SDKs of other languages (\`OTEL_JAVA_*\`, \`OTEL_PYTHON_*\`, …) and those
+that the Kubernetes operator sets for its own use are left alone. Values, defaults and bounds are in [options.md](options.md).
+
+**One signal alone**: one connection carries all of them, so that \`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT\` and its like count when
+what they say holds for every signal that is sent: the same for each of them, or the others switched off by
+\`OTEL_METRICS_EXPORTER=none\` and its like. An endpoint for one signal of OTLP/HTTP is the whole URL, with \`/v1/traces\`. Who wants
+signals to go to different places sends them to one collector, which forwards them.
+
+This page is generated from \`src/otel-variables.ts\` by \`node scripts/options-page.ts\`.
+
+${specificationTables()}
+`;
+
+const pages = { 'docs/options.md': optionsPage, 'docs/opentelemetry.md': specificationPage };
+
+for (const [name, page] of Object.entries(pages)) {
+  const path = resolve(import.meta.dirname, '..', name);
+  if (!process.argv.includes('--check')) writeFileSync(path, page);
+  else if (readFileSync(path, 'utf8') !== page) {
+    process.stderr.write(`${name} is out of date: run \`node scripts/options-page.ts\`\n`);
+    process.exitCode = 1;
+  }
 }

@@ -64,7 +64,7 @@ function writeTree(): void {
     write(path.replace(/\.ts$/, '.js'), renamed(text));
   }
   write('package.json', renamed(readFileSync(join(root, 'package.json'), 'utf8')));
-  for (const path of ['dist', 'test/register/apps', 'docs/options.md'])
+  for (const path of ['dist', 'test/register/apps', 'docs/options.md', 'docs/opentelemetry.md'])
     cpSync(join(root, path), join(tree, path), { recursive: true });
 }
 

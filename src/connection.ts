@@ -1,18 +1,18 @@
 // Opens the transport as the options say, for the agent and for the stock SDK's components alike.
 import { randomBytes } from 'node:crypto';
+import type { CollectorWatch } from './collector-watch.ts';
 import { processClock } from './context/clock.ts';
 import { ObservabilityContext } from './context/observability-context.ts';
 import { limits } from './limits.ts';
+import { Notices } from './notices.ts';
 import { type Options, readPem } from './options.ts';
+import { encodeResource } from './resource-message.ts';
 import { checkTls, type EndpointOptions, parseEndpoint } from './transport/endpoint.ts';
 import type { AttributeList } from './transport/otlp/record.ts';
-import { Writer } from './transport/otlp/writer.ts';
 import { Transport } from './transport/transport.ts';
 
-/** What whoever runs the application should know, on one line of stderr. */
-export function tell(line: string): void {
-  process.stderr.write(`tricord: ${line.replace(/\s*\n\s*/g, ' | ')}\n`);
-}
+/** What whoever runs the application should know. */
+export const notices: Notices = new Notices(text => process.stderr.write(text));
 
 /** @throws OptionError for an endpoint, header or certificate that cannot be used */
 export function checkConnection(options: Readonly<Options>): void {
@@ -32,8 +32,15 @@ function endpointOf(options: Readonly<Options>): EndpointOptions {
   };
 }
 
-/** @throws OptionError for an endpoint, header, certificate or resource that cannot be used */
-export function openTransport(options: Readonly<Options>, resource: AttributeList): Transport {
+/**
+ * @param watch hears what becomes of the connection
+ * @throws OptionError for an endpoint, header, certificate or resource that cannot be used
+ */
+export function openTransport(
+  options: Readonly<Options>,
+  resource: AttributeList,
+  watch: CollectorWatch,
+): Transport {
   return new Transport({
     ...endpointOf(options),
     protocol: options.protocol,
@@ -46,17 +53,8 @@ export function openTransport(options: Readonly<Options>, resource: AttributeLis
     logsLingerMs: options.logsLinger,
     thread: options.transportThread,
     unobserved: run => ObservabilityContext.root.withSuppression(true).run(run),
-    warn: tell,
+    compression: options.compression || undefined,
+    warn: line => watch.warn(line),
+    news: news => watch.hear(news),
   });
-}
-
-const RESOURCE_BYTES_START = 4096;
-
-/** The message `opentelemetry.proto.resource.v1.Resource`; the transport bounds its size. */
-function encodeResource(resource: AttributeList): Uint8Array {
-  for (let size = RESOURCE_BYTES_START; ; size *= 2) {
-    const writer = new Writer(new Uint8Array(size));
-    writer.attributes(1, resource);
-    if (!writer.overflowed) return writer.bytes.subarray(0, writer.pos);
-  }
 }

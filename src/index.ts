@@ -2,9 +2,10 @@
 import { createRequire } from 'node:module';
 import { extname } from 'node:path';
 import { context, diag, logs, metrics, propagation, trace } from '@opentelemetry/api';
+import { CollectorWatch } from './collector-watch.ts';
 import type * as Configuration from './configuration-file.ts';
 import type { ReadConfiguration } from './configuration-file.ts';
-import { openTransport, tell } from './connection.ts';
+import { notices, openTransport } from './connection.ts';
 import { ContextManager } from './context/context-manager.ts';
 import { Propagator } from './context/propagator.ts';
 import { detectResource } from './context/resource.ts';
@@ -13,7 +14,10 @@ import { flushAtExit } from './exit.ts';
 import { LoggerProvider } from './log/logger-provider.ts';
 import { MeterProvider } from './metrics/meter-provider.ts';
 import { processProducers } from './metrics/metric-producer.ts';
+import { diagLevel, diagLogger } from './notices.ts';
 import { type Options, type ReadOptions, readOptions } from './options.ts';
+import { observeSdk } from './sdk-metrics.ts';
+import { startLine } from './start-line.ts';
 import { createSampler } from './trace/sampler.ts';
 import type { SpanLimits } from './trace/span.ts';
 import { TracerProvider } from './trace/tracer-provider.ts';
@@ -65,7 +69,7 @@ let running: Tricord | undefined;
 export function start(given: Partial<Options> = {}): Tricord | undefined {
   if (running !== undefined) return running;
   const { options, warnings } = configured(given);
-  for (const warning of warnings) tell(warning);
+  if (options.logLevel !== 'none') for (const warning of warnings) notices.say(warning);
   if (options.disabled) return undefined;
   running = new Agent(options);
   return running;
@@ -98,24 +102,38 @@ function readConfigurationFile(path: string): ReadConfiguration {
 
 class Agent implements Tricord {
   readonly options: Readonly<Options>;
+  readonly #watch: CollectorWatch;
   readonly #transport: Transport;
   readonly #meters: MeterProvider;
+  readonly #tracers: TracerProvider | undefined;
+  readonly #loggers: LoggerProvider | undefined;
   readonly #contexts = new ContextManager();
   readonly #unwatch: () => void;
+  /** The share of traces that the sampler keeps while there is room. */
+  #ratio: () => number = () => 1;
+  #timeCollection: ((seconds: number) => void) | undefined;
   /** The parts of the OpenTelemetry API that this agent serves. */
   readonly #served: { disable(): void }[] = [];
   #down: Promise<boolean> | undefined;
 
   constructor(options: Readonly<Options>) {
     this.options = options;
-    this.#transport = openTransport(
-      options,
-      // The environment has been read, or a file in its place.
-      detectResource({ serviceName: options.serviceName, attributes: options.resourceAttributes, env: {} }),
-    );
-    this.#meters = createMeterProvider(options, this.#transport);
+    this.#watch = new CollectorWatch(options.endpoint, line => this.#tell(line), options.doctor);
+    const resource = detectResource({
+      serviceName: options.serviceName,
+      attributes: options.resourceAttributes,
+      detectors: options.resourceDetectors,
+      // It has been read, or a file in its place.
+      env: {},
+    });
+    if (options.doctor) this.#tell(startLine(options, resource));
+    this.#transport = openTransport(options, resource, this.#watch);
+    this.#meters = createMeterProvider(options, this.#transport, seconds => this.#timeCollection?.(seconds));
+    this.#tracers = options.tracesExporter === 'otlp' ? this.#tracerProvider() : undefined;
+    this.#loggers = options.logsExporter === 'otlp' ? this.#loggerProvider() : undefined;
+    this.#showDiagnostics();
     this.#becomeGlobal();
-    if (this.#collects) this.#meters.start();
+    if (this.#collects) this.#measure();
     this.#unwatch = flushAtExit(timeoutMs => this.#flushSync(timeoutMs), options.flushTimeout);
   }
 
@@ -123,20 +141,46 @@ class Agent implements Tricord {
     return this.options.metricsExporter === 'otlp';
   }
 
+  /** Whoever asks for no messages gets none of the agent either. */
+  #tell(line: string): void {
+    if (this.options.logLevel !== 'none') notices.say(line);
+  }
+
+  #showDiagnostics(): void {
+    const { logLevel } = this.options;
+    if (logLevel === '' || logLevel === 'none') return;
+    diag.setLogger(diagLogger(notices), { logLevel: diagLevel(logLevel), suppressOverrideMessage: true });
+    this.#served.push(diag);
+  }
+
+  /** Collects from now on, and measures the agent itself. */
+  #measure(): void {
+    const { sdkMetrics, endpoint, protocol } = this.options;
+    if (sdkMetrics) {
+      this.#timeCollection = observeSdk(this.#meters.getMeter('tricord/sdk'), {
+        spans: this.#tracers?.counters,
+        logs: this.#loggers?.counters,
+        metrics: this.#meters.counters,
+        ratio: () => this.#ratio(),
+        stats: () => this.stats(),
+        endpoint: new URL(endpoint),
+        protocol,
+      });
+    }
+    this.#meters.start();
+  }
+
   /** What another SDK has registered before stays with that. */
   #becomeGlobal(): void {
-    const { tracesExporter, logsExporter } = this.options;
     const taken = [
       this.#serve('context', context, context.setGlobalContextManager(this.#contexts.enable())),
       this.#serve('propagation', propagation, propagation.setGlobalPropagator(this.#propagator())),
-      tracesExporter === 'otlp' &&
-        this.#serve('traces', trace, trace.setGlobalTracerProvider(this.#tracerProvider())),
+      this.#tracers && this.#serve('traces', trace, trace.setGlobalTracerProvider(this.#tracers)),
       this.#collects && this.#serve('metrics', metrics, metrics.setGlobalMeterProvider(this.#meters)),
-      logsExporter === 'otlp' &&
-        this.#serve('logs', logs, logs.setGlobalLoggerProvider(this.#loggerProvider())),
+      this.#loggers && this.#serve('logs', logs, logs.setGlobalLoggerProvider(this.#loggers)),
     ].filter(name => typeof name === 'string');
     if (taken.length > 0)
-      tell(`another OpenTelemetry SDK was registered first; it keeps ${taken.join(', ')}.`);
+      this.#tell(`another OpenTelemetry SDK was registered first; it keeps ${taken.join(', ')}.`);
   }
 
   /** The name when somebody else has it. */
@@ -156,6 +200,7 @@ class Agent implements Tricord {
     const { tracesSampler, tracesSamplerArg, ...options } = this.options;
     const { sink } = this.#transport;
     const sampler = createSampler(tracesSampler, tracesSamplerArg, sink);
+    this.#ratio = () => sampler.ratio;
     return new TracerProvider({ sink, sampler, limits: spanLimitsOf(options) });
   }
 
@@ -180,7 +225,7 @@ class Agent implements Tricord {
   /** What the exit of the process waits for. */
   #flushSync(timeoutMs: number): void {
     if (this.#collects) this.#meters.collectSync();
-    this.#transport.flushSync(timeoutMs);
+    if (!this.#transport.flushSync(timeoutMs)) this.#watch.ended(this.stats());
   }
 
   shutdown(): Promise<boolean> {
@@ -212,12 +257,17 @@ function spanLimitsOf(options: Omit<Options, 'tracesSampler' | 'tracesSamplerArg
   };
 }
 
-function createMeterProvider(options: Readonly<Options>, { sink }: Transport): MeterProvider {
+function createMeterProvider(
+  options: Readonly<Options>,
+  { sink }: Transport,
+  collected: (seconds: number) => void,
+): MeterProvider {
   const { cardinalityLimit, exemplarFilter, histogramAggregation } = options;
   return new MeterProvider({
     ...{ sink, cardinalityLimit, exemplarFilter, histogramAggregation },
     labels: options.metricLabels,
     interval: options.metricExportInterval,
     producers: processProducers,
+    collected,
   });
 }

@@ -3,14 +3,35 @@ import { readFileSync } from 'node:fs';
 import { OptionError } from './errors.ts';
 import { limits } from './limits.ts';
 import { nearest } from './nearest.ts';
+import {
+  type Bounds,
+  choice,
+  flag,
+  isRecordOf,
+  list,
+  numberWords,
+  type Option,
+  optionalChoice,
+  pairs,
+  percentDecoded,
+  quantity,
+  specificLimit,
+  switchWords,
+  text,
+} from './option-kinds.ts';
+import { isUnknown, knownVariables, standing } from './otel-variables.ts';
 
 /** The options of the agent, as `start()` takes them (all optional there) and as the agent then uses them. */
 export interface Options {
   disabled: boolean;
+  logLevel: '' | LogLevel;
+  doctor: boolean;
   serviceName: string;
   resourceAttributes: Readonly<Record<string, string | number | boolean>>;
+  resourceDetectors: readonly string[];
   endpoint: string;
   protocol: 'grpc' | 'http/protobuf';
+  compression: '' | 'none' | 'gzip';
   headers: Readonly<Record<string, string>>;
   certificate: string;
   clientCertificate: string;
@@ -38,6 +59,9 @@ export interface Options {
   linkCountLimit: number;
   instrumentations: readonly string[];
   otelInstrumentations: readonly string[];
+  enabledInstrumentations: readonly string[];
+  disabledInstrumentations: readonly string[];
+  sdkMetrics: boolean;
   tracesLinger: number;
   logsLinger: number;
   ringBytes: number;
@@ -54,146 +78,8 @@ type TracesSampler =
   | 'parentbased_always_off'
   | 'parentbased_traceidratio';
 
-/** One row of the table; {@link Option.parse} turns the variable's text into the value and throws an Error saying what would be right. */
-export interface Option<T> {
-  readonly env: string;
-  readonly default: T;
-  readonly doc: string;
-  /** What the value is, with its unit and bounds, for people. */
-  readonly shape: string;
-  readonly parse: (text: string) => T;
-  /** Whether a value given in code is acceptable. */
-  readonly accepts: (value: unknown) => boolean;
-  /** Its value is never shown. */
-  readonly secret?: boolean;
-}
-
-const isText = (value: unknown): value is string => typeof value === 'string';
-
-function text(env: string, fallback: string, doc: string, shape = 'text'): Option<string> {
-  return { env, default: fallback, doc, shape, parse: value => value, accepts: isText };
-}
-
-const flagWords: Readonly<Record<string, boolean>> = { true: true, false: false };
-const switchWords: Readonly<Record<string, boolean>> = { ...flagWords, on: true, off: false };
-
-/** @param words what the variable's text may be; the specification knows only `true` and `false` */
-function flag(env: string, fallback: boolean, doc: string, words = flagWords): Option<boolean> {
-  const shape = Object.keys(words)
-    .join(', ')
-    .replace(/, (\w+)$/, ' or $1');
-  const parse = (value: string): boolean => {
-    const lower = value.toLowerCase();
-    if (!Object.hasOwn(words, lower)) throw new Error(shape);
-    return words[lower]!;
-  };
-  return {
-    env,
-    default: fallback,
-    doc,
-    shape,
-    parse,
-    accepts: value => typeof value === 'boolean',
-  };
-}
-
-function choice<T extends string>(
-  env: string,
-  choices: readonly T[],
-  fallback: NoInfer<T>,
-  doc: string,
-): Option<T> {
-  const shape = choices.join(', ');
-  const parse = (value: string): T => {
-    const found = choices.find(candidate => candidate === value.toLowerCase());
-    if (found === undefined) throw new Error(`one of ${shape}`);
-    return found;
-  };
-  return { env, default: fallback, doc, shape, parse, accepts: value => choices.includes(value as T) };
-}
-
-interface Bounds {
-  readonly min: number;
-  readonly max: number;
-  readonly unit: string;
-  readonly fraction?: boolean;
-}
-
-function quantity(env: string, fallback: number, bounds: Bounds, doc: string): Option<number> {
-  const { min, max, unit, fraction = false } = bounds;
-  const shape = `${unit}, ${min} to ${max}`;
-  const accepts = (value: unknown): boolean =>
-    typeof value === 'number' && value >= min && value <= max && (fraction || Number.isInteger(value));
-  const parse = (value: string): number => {
-    const number = value.trim() === '' ? Number.NaN : Number(value);
-    if (!accepts(number)) throw new Error(`${fraction ? 'a number' : 'a whole number'} (${shape})`);
-    return number;
-  };
-  return { env, default: fallback, doc, shape, parse, accepts };
-}
-
-/** A limit for one kind of record; unset, the general one is in force. */
-function specificLimit(env: string, general: Option<number>, doc: string): Option<number | undefined> {
-  return { ...general, env, default: undefined, doc: `${doc}; \`${general.env}\` when it is unset.` };
-}
-
-/** @param known what items may be, in lowercase, in a variable in any case; by default anything */
-function list(
-  env: string,
-  fallback: readonly string[],
-  doc: string,
-  known?: readonly string[],
-): Option<readonly string[]> {
-  const shape = `${known === undefined ? 'list' : `list of ${known.join(', ')}`}, separated by commas`;
-  const accepts = (value: unknown): boolean =>
-    Array.isArray(value) && value.every(item => isText(item) && (known?.includes(item) ?? true));
-  const parse = (value: string): string[] => {
-    const items = value.split(',').map(item => item.trim());
-    const given = items
-      .filter(item => item !== '')
-      .map(item => (known === undefined ? item : item.toLowerCase()));
-    if (!accepts(given)) throw new Error(`a ${shape}`);
-    return given;
-  };
-  return { env, default: fallback, doc, shape, parse, accepts };
-}
-
-/** @param readKey what of a key is encoded; by default nothing */
-function pairs(
-  env: string,
-  doc: string,
-  readKey: (key: string) => string | undefined = key => key,
-): Option<Readonly<Record<string, string>>> {
-  const parse = (value: string): Record<string, string> => {
-    const entries = value
-      .split(',')
-      .filter(item => item.trim() !== '')
-      .map(item => {
-        const at = item.indexOf('=');
-        const key = at > 0 ? readKey(item.slice(0, at).trim()) : undefined;
-        const decoded = percentDecoded(item.slice(at + 1).trim());
-        if (!key || decoded === undefined)
-          throw new Error('key=value pairs, separated by commas, values percent-encoded');
-        return [key, decoded] as const;
-      });
-    return Object.fromEntries(entries);
-  };
-  const accepts = (value: unknown): boolean => isRecordOf(value, ['string']);
-  return { env, default: {}, doc, shape: 'key=value pairs, separated by commas', parse, accepts };
-}
-
-function isRecordOf(value: unknown, types: readonly string[]): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  return Object.values(value).every(each => types.includes(typeof each));
-}
-
-function percentDecoded(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
-}
+const logLevels = ['none', 'error', 'warn', 'info', 'debug', 'verbose', 'all'] as const;
+export type LogLevel = (typeof logLevels)[number];
 
 const milliseconds = (min: number, max: number): Bounds => ({ min, max, unit: 'ms' });
 const count = (max: number): Bounds => ({ min: 0, max, unit: 'count' });
@@ -211,6 +97,10 @@ const attributeValueLengthLimit = quantity(
 );
 
 const exporters = ['otlp', 'none'] as const;
+const detectors: readonly string[] = [
+  ...['all', 'none', 'env', 'host', 'os', 'process', 'serviceinstance', 'container'],
+  ...['alibaba', 'aws', 'azure', 'gcp'],
+];
 const samplers: readonly TracesSampler[] = [
   'always_on',
   'always_off',
@@ -223,6 +113,17 @@ const samplers: readonly TracesSampler[] = [
 /** The table. Its order is the order of the reference page. */
 export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } = {
   disabled: flag('OTEL_SDK_DISABLED', false, 'Turns the whole agent off.'),
+  logLevel: optionalChoice(
+    'OTEL_LOG_LEVEL',
+    logLevels,
+    'Which messages of OpenTelemetry’s `diag` go to stderr, the same one once a minute at the most. Unset, only what the agent says of itself does; with `none`, not even that.',
+  ),
+  doctor: flag(
+    'TRICORD_DOCTOR',
+    false,
+    'Says on stderr at the start what was detected, and what is wrong, as `npx tricord doctor` does without running the application.',
+    numberWords,
+  ),
   serviceName: text(
     'OTEL_SERVICE_NAME',
     '',
@@ -236,6 +137,12 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
     ),
     accepts: value => isRecordOf(value, ['string', 'number', 'boolean']),
   },
+  resourceDetectors: list(
+    'OTEL_NODE_RESOURCE_DETECTORS',
+    ['all'],
+    'What the resource says: `env` (`OTEL_RESOURCE_ATTRIBUTES`), `host`, `os`, `process`, `serviceinstance`, `container`. `alibaba`, `aws`, `azure` and `gcp` are accepted and find nothing here.',
+    detectors,
+  ),
   endpoint: text(
     'OTEL_EXPORTER_OTLP_ENDPOINT',
     'http://127.0.0.1:4317',
@@ -247,6 +154,11 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
     ['grpc', 'http/protobuf'],
     'grpc',
     'gRPC (the stream, or plain OTLP where the collector does not know it), or OTLP/HTTP.',
+  ),
+  compression: optionalChoice(
+    'OTEL_EXPORTER_OTLP_COMPRESSION',
+    ['none', 'gzip'],
+    'Whether every batch is packed, or none. Unset, those are that have to wait, in the transport thread.',
   ),
   headers: {
     ...pairs('OTEL_EXPORTER_OTLP_HEADERS', 'Headers of every call to the collector.'),
@@ -359,6 +271,21 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
     [],
     'Which stock OpenTelemetry instrumentations `tricord/register` loads from the application’s packages: `all` of `@opentelemetry/auto-instrumentations-node`, names such as `mongoose`, and names with a minus sign for exceptions.',
   ),
+  enabledInstrumentations: list(
+    'OTEL_NODE_ENABLED_INSTRUMENTATIONS',
+    [],
+    'Of those, only these; by the names of `TRICORD_INSTRUMENTATIONS` or OpenTelemetry’s (`http`, `runtime-node`).',
+  ),
+  disabledInstrumentations: list(
+    'OTEL_NODE_DISABLED_INSTRUMENTATIONS',
+    [],
+    'Of those, not these; what there is none of anyway may be named.',
+  ),
+  sdkMetrics: flag(
+    'OTEL_NODE_EXPERIMENTAL_SDK_METRICS',
+    true,
+    'Whether the agent’s metrics of itself are sent: `otel.sdk.*` and `tricord.*`.',
+  ),
   tracesLinger: quantity(
     'TRICORD_TRACES_LINGER',
     100,
@@ -402,7 +329,7 @@ const OTLP_HTTP_ENDPOINT = 'http://127.0.0.1:4318';
 
 export interface ReadOptions {
   readonly options: Readonly<Options>;
-  /** Variables that could not be used, each with what would be right; their defaults are in force. */
+  /** Variables without effect, each on a line that begins with its name and says what would be right. */
   readonly warnings: readonly string[];
 }
 
@@ -412,8 +339,14 @@ export interface ReadOptions {
  * @throws OptionError for an unknown or unusable option given in code
  */
 export function readOptions(given: Partial<Options> = {}, env: NodeJS.ProcessEnv = process.env): ReadOptions {
-  const warnings = unknownVariables(env);
   const names = Object.keys(optionTable) as (keyof Options)[];
+  const variables = names.map(name => optionTable[name].env);
+  const sends = (signal: string): boolean => {
+    const name = `${signal.toLowerCase()}Exporter` as 'tracesExporter';
+    return (given[name] ?? env[optionTable[name].env]?.toLowerCase()) !== 'none';
+  };
+  const { env: settled, origins, warnings: ineffective } = standing(env, variables, sends);
+  const warnings = [...unknownVariables(env, variables), ...ineffective];
   for (const name of Object.keys(given)) {
     if (!names.includes(name as keyof Options)) {
       throw new OptionError(`Unknown option "${name}". Did you mean "${nearest(name, names)}"?`);
@@ -428,13 +361,15 @@ export function readOptions(given: Partial<Options> = {}, env: NodeJS.ProcessEnv
     throw new OptionError(`Option "${name}" is ${shown}; it takes ${option.shape}.`);
   };
   const readVariable = <T>(option: Option<T>): T => {
-    const variable = env[option.env];
+    const variable = settled[option.env];
     if (variable === undefined || variable === '') return option.default;
     try {
       return option.parse(variable);
     } catch (error) {
       const shown = option.secret ? '(not shown)' : printable(variable);
-      warnings.push(`${option.env}=${shown} is ignored: it takes ${(error as Error).message}.`);
+      warnings.push(
+        `${origins.get(option.env) ?? option.env}=${shown} is ignored: it takes ${(error as Error).message}.`,
+      );
       return option.default;
     }
   };
@@ -444,19 +379,16 @@ export function readOptions(given: Partial<Options> = {}, env: NodeJS.ProcessEnv
     const variable = readVariable(optionTable.resourceAttributes);
     options.resourceAttributes = { ...variable, ...given.resourceAttributes };
   }
-  const isGiven = given.endpoint !== undefined || Boolean(env[optionTable.endpoint.env]);
+  const isGiven = given.endpoint !== undefined || Boolean(settled[optionTable.endpoint.env]);
   if (options.protocol === 'http/protobuf' && !isGiven) options.endpoint = OTLP_HTTP_ENDPOINT;
   return { options, warnings };
 }
 
-/**
- * `TRICORD_*` variables that mean nothing are most likely misspelled. Those of OTLP that are not known here, such as the
- * ones for a single signal, are told of too: whoever sets one expects data to go elsewhere, or in another way.
- */
-function unknownVariables(env: NodeJS.ProcessEnv): string[] {
-  const known = Object.values(optionTable).map(option => option.env);
+/** Most likely they are misspelled; those of other languages' SDKs are left alone. */
+function unknownVariables(env: NodeJS.ProcessEnv, variables: readonly string[]): string[] {
+  const known = knownVariables(variables);
   return Object.keys(env)
-    .filter(name => /^(TRICORD|OTEL_EXPORTER_OTLP)_/.test(name) && env[name] !== '' && !known.includes(name))
+    .filter(name => env[name] !== '' && isUnknown(name, variables))
     .map(name => `${name} is ignored: there is no such variable. Did you mean ${nearest(name, known)}?`);
 }
 
@@ -478,18 +410,4 @@ export function readPem(
       `${optionTable[name].env}: cannot read ${printable(path)}: ${(error as Error).message}`,
     );
   }
-}
-
-/** The reference table in Markdown, one row per option. */
-export function optionsMarkdown(): string {
-  const rows = (Object.entries(optionTable) as [string, Option<unknown>][]).map(([name, option]) => {
-    const shown =
-      typeof option.default === 'object'
-        ? Object.values(option.default as object).join(',')
-        : String(option.default ?? '');
-    return `| \`${option.env}\` | \`${name}\` | ${shown === '' ? '' : `\`${shown}\``} | ${option.shape} | ${option.doc} |`;
-  });
-  return ['| variable | in `start()` | default | takes | meaning |', '|---|---|---|---|---|', ...rows].join(
-    '\n',
-  );
 }

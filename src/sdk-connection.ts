@@ -1,5 +1,6 @@
 // The connection that the components of a stock OpenTelemetry SDK share, and what they have in common.
-import { checkConnection, openTransport, tell } from './connection.ts';
+import { CollectorWatch } from './collector-watch.ts';
+import { checkConnection, notices, openTransport } from './connection.ts';
 import { TricordError } from './errors.ts';
 import { flushAtExit } from './exit.ts';
 import { type Options, readOptions } from './options.ts';
@@ -51,6 +52,7 @@ export class TricordConnection {
   #users = 0;
   #closed = false;
   #unwatch: (() => void) | undefined;
+  readonly #watch: CollectorWatch;
 
   /**
    * @param given options that take precedence over the environment's; see `docs/options.md`
@@ -58,10 +60,11 @@ export class TricordConnection {
    */
   constructor(given: Partial<ConnectionOptions> = {}) {
     const { options, warnings } = readOptions(given);
-    for (const warning of warnings) tell(warning);
+    for (const warning of warnings) notices.say(warning);
     checkConnection(options);
     this.#options = options;
     this.options = options;
+    this.#watch = new CollectorWatch(options.endpoint, line => notices.say(line));
   }
 
   /** What was accepted, delivered and dropped so far; undefined before anything was sent. */
@@ -105,11 +108,11 @@ export class TricordConnection {
   #open(): void {
     if (this.#closed || this.#transport !== undefined || this.#resource === undefined) return;
     try {
-      this.#transport = openTransport(this.#options, listOf(this.#resource.attributes));
+      this.#transport = openTransport(this.#options, listOf(this.#resource.attributes), this.#watch);
       this.#watchExit();
     } catch (error) {
       this.#closed = true;
-      tell(`nothing is sent: ${(error as Error).message}`);
+      notices.say(`nothing is sent: ${(error as Error).message}`);
     }
     const held = this.#held;
     this.#held = [];
@@ -118,7 +121,8 @@ export class TricordConnection {
 
   #flushSync(timeoutMs: number): void {
     this.#open();
-    this.#transport?.flushSync(timeoutMs);
+    const transport = this.#transport;
+    if (transport?.flushSync(timeoutMs) === false) this.#watch.ended(transport.stats());
   }
 
   /** @internal Waits for the resource of what is held, within the time of a flush; then it is as complete as it gets. */

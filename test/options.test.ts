@@ -74,7 +74,15 @@ describe('a variable that cannot be used', () => {
         'b3,tracecontext',
         /"b3,tracecontext" is ignored: it takes a list of tracecontext/,
       ],
-      ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'http://x', /_TRACES_ENDPOINT is ignored: .*_OTLP_ENDPOINT\?/],
+      [
+        'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+        'http://x',
+        /_TRACES_ENDPOINT is ignored: one connection .*Set OTEL_EXPORTER_OTLP_ENDPOINT,/,
+      ],
+      ['OTEL_SERVICE_NAM', 'shop', /there is no such variable. Did you mean OTEL_SERVICE_NAME\?/],
+      ['OTEL_BSP_SCHEDULE_DELAY', '-1', /^OTEL_BSP_SCHEDULE_DELAY="-1" is ignored: .*0 to 60000/],
+      ['OTEL_BSP_MAX_QUEUE_SIZE', '4096', /^OTEL_BSP_MAX_QUEUE_SIZE is ignored. .*TRICORD_RING_BYTES/],
+      ['OTEL_CONFIG_FILE', 'sdk.yaml', /^OTEL_CONFIG_FILE is ignored. There is no declarative/],
       ['TRICORD_RING_BITES', '1', /there is no such variable. Did you mean TRICORD_RING_BYTES\?/],
     ];
     for (const [name, value, message] of wrong) {
@@ -115,8 +123,8 @@ describe('an option in code that cannot be used', () => {
   });
 });
 
-describe('the reference page', () => {
-  it('is generated from the table', () => {
+describe('the reference pages', () => {
+  it('are generated from the tables', () => {
     const { status, stderr } = spawnSync(
       process.execPath,
       [join(root, 'scripts/options-page.ts'), '--check'],

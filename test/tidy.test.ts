@@ -31,12 +31,18 @@ const table: readonly { readonly from: RegExp; readonly may: RegExp }[] = [
     may: /^src\/instrument\/|^src\/index\.ts$|^node:|^@opentelemetry\/|^pino$|^prom-client$/,
   },
   {
-    from: /^src\/(options|limits|errors|exit|nearest)\.ts$/,
-    may: /^src\/(errors|limits|nearest)\.ts$|^node:/,
+    from: /^src\/(options|option-kinds|otel-variables|nearest|limits|errors|exit)\.ts$/,
+    may: /^src\/(errors|limits|option-kinds|otel-variables|nearest)\.ts$|^node:/,
   },
   {
+    from: /^src\/(notices|collector-watch|sdk-metrics)\.ts$/,
+    may: /^src\/(trace|metrics|log|transport)\/|^src\/options\.ts$|^@opentelemetry\//,
+  },
+  { from: /^src\/(resource-message|start-line)\.ts$/, may: /^src\/transport\/otlp\/|^src\/options\.ts$/ },
+  { from: /^src\/doctor\//, may: /^src\/(?!index\.ts|register\.ts)|^node:|^@opentelemetry\// },
+  {
     from: /^src\/(index|sdk|connection|sdk-connection)\.ts$/,
-    may: /^src\/(?!instrument)|^node:|^@opentelemetry\//,
+    may: /^src\/(?!instrument|doctor)|^node:|^@opentelemetry\//,
   },
   { from: /^src\/register\.ts$/, may: /^src\/instrument\// },
   { from: /^collector\/self-telemetry\.ts$/, may: /^collector\/|^tricord(\/otlp)?$|^node:/ },
@@ -109,6 +115,7 @@ const entries = [
   'src/instrument/pino.ts',
   'src/instrument/prom-client.ts',
   'src/transport/otlp/index.ts',
+  'src/doctor/main.ts',
   'collector/main.ts',
   'collector/web/page/main.tsx',
 ];

@@ -20,6 +20,10 @@ export interface ResourceOptions {
   readonly serviceName?: string | undefined;
   /** Take precedence over what is detected. Default: OTEL_RESOURCE_ATTRIBUTES. */
   readonly attributes?: Readonly<Record<string, ResourceValue>> | undefined;
+  /** What is detected, by the names of OTEL_NODE_RESOURCE_DETECTORS. Default: `all`. */
+  readonly detectors?: readonly string[] | undefined;
+  /** The application's file. Default: the one that this process runs. */
+  readonly main?: string | undefined;
   /** Default: `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
@@ -42,14 +46,19 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
  */
 export function detectResource(options: ResourceOptions = {}): Resource {
   const env = options.env ?? process.env;
+  const { detectors = ['all'] } = options;
+  const detects = (name: string): boolean =>
+    !detectors.includes('none') && (detectors.includes('all') || detectors.includes(name));
   const configured = options.attributes ?? parseResourceAttributes(env.OTEL_RESOURCE_ATTRIBUTES ?? '');
   const serviceName = options.serviceName || env.OTEL_SERVICE_NAME;
   const attributes = new Map<string, ResourceValue | undefined>([
-    ...Object.entries(detectService()),
-    ...Object.entries(detectProcess()),
-    ...Object.entries(detectHost()),
-    ['container.id', detectContainerId()],
-    ...Object.entries(configured),
+    ...Object.entries(detectService(options.main ?? process.argv[1])),
+    ['service.instance.id', detects('serviceinstance') ? randomUUID() : undefined],
+    ...Object.entries(detects('process') ? detectProcess() : {}),
+    ...Object.entries(detects('host') ? detectHost() : {}),
+    ...Object.entries(detects('os') ? detectSystem() : {}),
+    ['container.id', detects('container') ? detectContainerId() : undefined],
+    ...Object.entries(detects('env') ? configured : {}),
     ['telemetry.sdk.name', SDK_NAME],
     ['telemetry.sdk.language', 'nodejs'],
     ['telemetry.sdk.version', ownVersion()],
@@ -88,13 +97,11 @@ export function parseResourceAttributes(text: string): Record<string, string> {
   return attributes;
 }
 
-function detectService(): Record<string, ResourceValue | undefined> {
-  const main = process.argv[1];
+function detectService(main: string | undefined): Record<string, ResourceValue | undefined> {
   const manifest = nearestPackage(main === undefined ? process.cwd() : path.dirname(main));
   return {
     'service.name': manifest?.name ?? 'unknown_service:node',
     'service.version': manifest?.version,
-    'service.instance.id': randomUUID(),
   };
 }
 
@@ -117,6 +124,11 @@ function detectHost(): Record<string, ResourceValue | undefined> {
     'host.name': attempt(() => os.hostname()),
     'host.arch': ARCHITECTURES[process.arch] ?? process.arch,
     'host.id': readText('/etc/machine-id')?.trim() ?? readText('/var/lib/dbus/machine-id')?.trim(),
+  };
+}
+
+function detectSystem(): Record<string, ResourceValue | undefined> {
+  return {
     'os.type': process.platform === 'win32' ? 'windows' : process.platform,
     'os.version': attempt(() => os.release()),
     'os.description': attempt(() => os.version()),
@@ -137,13 +149,13 @@ export function containerIdOf(cgroup: string, mountinfo: string): string | undef
   return MOUNT_CONTAINER_ID.exec(mountinfo)?.[1];
 }
 
-interface Manifest {
+export interface Manifest {
   readonly name?: string | undefined;
   readonly version?: string | undefined;
 }
 
 /** The package.json with a name that lies nearest above `directory`. */
-function nearestPackage(directory: string): Manifest | undefined {
+export function nearestPackage(directory: string): Manifest | undefined {
   for (let at = path.resolve(directory); ; at = path.dirname(at)) {
     const manifest = parseManifest(readText(path.join(at, 'package.json')));
     if (manifest?.name !== undefined) return manifest;

@@ -2,10 +2,16 @@
 import { TricordError } from '../index.ts';
 
 const told = new Set<string>();
+let silent = false;
+
+/** Nothing is told from here on: whoever runs the application asked for that. */
+export function beSilent(): void {
+  silent = true;
+}
 
 /** Writes one line to stderr, unless it has been written before. Never throws. */
 export function tell(line: string): void {
-  if (told.has(line)) return;
+  if (silent || told.has(line)) return;
   told.add(line);
   try {
     process.stderr.write(`tricord: ${line}\n`);

@@ -1,4 +1,6 @@
 // Every instrumentation by its name, and which of them are asked for.
+
+import type { Options } from '../index.ts';
 import { instrumentExpress } from './express.ts';
 import { instrumentFastify } from './fastify.ts';
 import { reportFault, tell } from './fault.ts';
@@ -21,14 +23,21 @@ const instrumentations: ReadonlyMap<string, () => void> = new Map([
   ['runtime-metrics', startRuntimeMetricsLater],
 ]);
 
+/** What OpenTelemetry's names of instrumentations stand for, where they are not the same. */
+const otherNames: ReadonlyMap<string, readonly string[]> = new Map([
+  ['http', ['http-server', 'http-client']],
+  ['runtime-node', ['runtime-metrics']],
+]);
+
+type Selection = Pick<Options, 'instrumentations' | 'enabledInstrumentations' | 'disabledInstrumentations'>;
+
 /**
- * Installs what the list names, once the global providers are set. Items count from left to right: `all`, `none`, a name,
- * or a name with a minus sign, which takes it out again; a list that begins with a minus sign begins with all. One that
- * fails, and a name that is not known, is told on stderr; the others are installed.
- * @returns the names that were asked for
+ * Installs what is selected, once the global providers are set. One that fails, and a name that is not known, is told on
+ * stderr; the others are installed.
+ * @returns the names that were selected
  */
-export function installInstrumentations(list: readonly string[]): ReadonlySet<string> {
-  const names = selected(list);
+export function installInstrumentations(selection: Selection): ReadonlySet<string> {
+  const names = selectedInstrumentations(selection);
   for (const name of names) {
     try {
       instrumentations.get(name)!();
@@ -39,20 +48,43 @@ export function installInstrumentations(list: readonly string[]): ReadonlySet<st
   return names;
 }
 
-function selected(list: readonly string[]): ReadonlySet<string> {
+/**
+ * What TRICORD_INSTRUMENTATIONS selects, and of that what OTEL_NODE_ENABLED_ and DISABLED_INSTRUMENTATIONS leave.
+ * @param complain gets a line for each name that is not known
+ */
+export function selectedInstrumentations(
+  selection: Selection,
+  complain: (line: string) => void = tell,
+): ReadonlySet<string> {
+  const names = new Set(selected(selection.instrumentations, complain));
+  const named = (item: string): readonly string[] => otherNames.get(item) ?? [item];
+  const enabled = new Set(selection.enabledInstrumentations.flatMap(named));
+  for (const name of enabled) {
+    if (!instrumentations.has(name)) complain(unknown(name, 'OTEL_NODE_ENABLED_INSTRUMENTATIONS'));
+  }
+  if (enabled.size > 0) for (const name of names) if (!enabled.has(name)) names.delete(name);
+  for (const name of selection.disabledInstrumentations.flatMap(named)) names.delete(name);
+  return names;
+}
+
+/**
+ * Items count from left to right: `all`, `none`, a name, or a name with a minus sign, which takes it out again; a list that
+ * begins with a minus sign begins with all.
+ */
+function selected(list: readonly string[], complain: (line: string) => void): ReadonlySet<string> {
   const names = new Set(list[0]?.startsWith('-') ? instrumentations.keys() : []);
   for (const item of list) {
     const name = item.replace(/^-/, '');
     if (item === 'none') names.clear();
     else if (item === 'all') for (const each of instrumentations.keys()) names.add(each);
-    else if (!instrumentations.has(name)) tellUnknown(item);
+    else if (!instrumentations.has(name)) complain(unknown(item, 'TRICORD_INSTRUMENTATIONS'));
     else if (item === name) names.add(name);
     else names.delete(name);
   }
   return names;
 }
 
-function tellUnknown(item: string): void {
+function unknown(item: string, variable: string): string {
   const known = [...instrumentations.keys()].join(', ');
-  tell(`TRICORD_INSTRUMENTATIONS: ${JSON.stringify(item)} is ignored; there are all, none, ${known}.`);
+  return `${variable}: ${JSON.stringify(item)} is ignored; there are all, none, ${known}.`;
 }

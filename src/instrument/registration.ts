@@ -1,18 +1,19 @@
 // What `tricord/register` does: starts the agent and instruments the application's libraries, once per process.
 import { isMainThread } from 'node:worker_threads';
 import { start } from '../index.ts';
-import { reportFault, tell } from './fault.ts';
+import { beSilent, reportFault, tell } from './fault.ts';
 import { installInstrumentations } from './installation.ts';
+import { isSupportedNode, NODE_MIN } from './node-version.ts';
+import { reportStart } from './start-report.ts';
 import { installStockInstrumentations } from './stock.ts';
 
-const NODE_MIN = { major: 22, minor: 15 } as const;
 const REGISTERED = Symbol.for('tricord.registered');
 
 /** Whatever fails here is told on one line of stderr, and the application runs as it would without us. */
 export function register(): void {
   // Threads inherit `--require`: those of libraries, such as pino's transports, have nothing to observe.
   if (!isMainThread || !claim()) return;
-  if (!isSupported(process.versions.node)) {
+  if (!isSupportedNode(process.versions.node)) {
     const { major, minor } = NODE_MIN;
     tell(`not started: Node.js ${major}.${minor} or later is needed, this is ${process.versions.node}.`);
     return;
@@ -20,8 +21,10 @@ export function register(): void {
   try {
     const agent = start();
     if (agent === undefined) return;
-    const { instrumentations, otelInstrumentations } = agent.options;
-    installStockInstrumentations(otelInstrumentations, installInstrumentations(instrumentations));
+    if (agent.options.logLevel === 'none') beSilent();
+    if (agent.options.doctor) reportStart(agent.options);
+    const own = installInstrumentations(agent.options);
+    installStockInstrumentations(agent.options.otelInstrumentations, own);
   } catch (error) {
     reportFault('the start', error);
   }
@@ -33,9 +36,4 @@ function claim(): boolean {
   if (global[REGISTERED]) return false;
   global[REGISTERED] = true;
   return true;
-}
-
-function isSupported(version: string): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  return major > NODE_MIN.major || (major === NODE_MIN.major && minor >= NODE_MIN.minor);
 }

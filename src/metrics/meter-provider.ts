@@ -35,6 +35,8 @@ export interface MeterProviderOptions {
   readonly timeout?: number;
   /** Sources of metrics beside the instruments; looked at anew at every collection. */
   readonly producers?: Iterable<MetricProducer>;
+  /** Told after each collection how long it took, in seconds. */
+  readonly collected?: (seconds: number) => void;
 }
 
 const defaults = {
@@ -56,6 +58,7 @@ export class MeterProvider implements OtelMeterProvider {
   readonly #interval: number;
   readonly #timeout: number;
   readonly #producers: Iterable<MetricProducer>;
+  readonly #collected: ((seconds: number) => void) | undefined;
   readonly #meters = new Map<string, Meter>();
   #instruments = 0;
   #round: ObservationRound | undefined;
@@ -78,6 +81,7 @@ export class MeterProvider implements OtelMeterProvider {
     this.#interval = interval;
     this.#timeout = timeout;
     this.#producers = producers;
+    this.#collected = options.collected;
     this.#rules = {
       bounds: { cardinalityLimit, labels, counters },
       exemplars: { filter: exemplarFilter, labels, clock },
@@ -215,6 +219,7 @@ export class MeterProvider implements OtelMeterProvider {
         this.counters.failed++;
       }
     }
+    this.#collected?.(round.seconds());
   }
 
   /**

@@ -13,10 +13,16 @@ import type { ObservedAggregation } from './number-aggregation.ts';
 /** One collection's observations. When it has been read, what a late callback still observes is ignored. */
 export class ObservationRound {
   open = true;
+  readonly #began: number = performance.now();
   readonly #counters: MetricCounters;
 
   constructor(counters: MetricCounters) {
     this.#counters = counters;
+  }
+
+  /** Since it began. */
+  seconds(): number {
+    return (performance.now() - this.#began) / 1000;
   }
 
   /** Takes one observation; never throws. */

@@ -79,6 +79,8 @@ export const ThreadCounter = {
   /** Lines that became a body as they are, and values of lines that were cut. */
   malformedLines: 6,
   truncatedLines: 7,
+  /** Bytes that may be sent on the stream before the collector gives more: noted, each time; NaN where there is no stream. */
+  credit: 8,
 } as const;
 
 const SIGNALS: number = Object.keys(Signal).length;
@@ -114,6 +116,10 @@ export class Control {
 
   countThread(counter: number, by = 1): void {
     this.#counters[SIGNAL_COUNTERS * SIGNALS + counter]! += by;
+  }
+
+  noteThread(counter: number, value: number): void {
+    this.#counters[SIGNAL_COUNTERS * SIGNALS + counter] = value;
   }
 
   countedThread(counter: number): number {

@@ -8,19 +8,29 @@ import { type ThreadOptions, TransportThread } from './thread.ts';
 /** What the application thread hands to a new transport thread. */
 export interface DeliveryOptions extends ThreadOptions, CollectorClientOptions {}
 
+/** What people should know of the way to the collector, beside the counters. */
+export type DeliveryNews =
+  /** A collector answers. */
+  | { readonly kind: 'connected' }
+  /** None does: the connection, or an attempt to make one, failed. */
+  | { readonly kind: 'away'; readonly reason: string }
+  /** One answers, and something is wrong with what it or this side sends. */
+  | { readonly kind: 'trouble'; readonly reason: string };
+
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 
 /**
  * A loop that begins with its `run()`.
- * @param tell gets what went wrong, for people, each thing once until the next connection
+ * @param tell gets every connection, and what went wrong, each thing once until the next connection
  */
-export function openDelivery(options: DeliveryOptions, tell: (failure: string) => void): TransportThread {
+export function openDelivery(options: DeliveryOptions, tell: (news: DeliveryNews) => void): TransportThread {
   const control = new Control(options.memory);
+  control.noteThread(ThreadCounter.credit, Number.NaN);
   let told = '';
-  const report = (failure: string): void => {
-    if (failure === told) return;
-    told = failure;
-    tell(failure);
+  const report = (kind: 'away' | 'trouble', reason: string): void => {
+    if (reason === told) return;
+    told = reason;
+    tell({ kind, reason });
   };
   const events: ClientEvents = {
     progress: () => thread.wake(),
@@ -28,19 +38,20 @@ export function openDelivery(options: DeliveryOptions, tell: (failure: string) =
       Atomics.store(control.words, Word.connected, 1);
       control.countThread(ThreadCounter.connections);
       told = '';
+      tell({ kind: 'connected' });
       thread.wake();
     },
     failed: reason => {
       Atomics.store(control.words, Word.connected, 0);
       control.countThread(ThreadCounter.connectionFailures);
-      report(reason);
+      report('away', reason);
       thread.failed();
     },
     nonsense: what => {
       control.countThread(ThreadCounter.nonsense);
-      report(`the collector sent ${what}`);
+      report('trouble', `the collector sent ${what}`);
     },
-    rejected: reason => report(`the collector rejected items: ${reason}`),
+    rejected: reason => report('trouble', `the collector rejected items: ${reason}`),
     sampling: samplingWord(control),
   };
   const thread = new TransportThread(options, control, (ledger, held, replace) =>

@@ -200,6 +200,7 @@ export class StreamClient implements Client {
       if (!entry.settled) {
         if (this.#spent + cost > this.#credit) return;
         this.#spent += cost;
+        this.#noteCredit();
         const sequence = this.#base + this.#sent;
         this.#control.countThread(ThreadCounter.batchesSent);
         this.#control.countThread(ThreadCounter.bytesSent, framed.length);
@@ -227,8 +228,13 @@ export class StreamClient implements Client {
     if (message.ackedSequence !== undefined && !this.#acknowledge(message.ackedSequence)) return;
     if (message.creditLimit !== undefined) this.#credit = Math.max(this.#credit, message.creditLimit);
     if (message.sampling !== undefined) this.#events.sampling(message.sampling);
+    this.#noteCredit();
     this.#pump();
     this.#events.progress();
+  }
+
+  #noteCredit(): void {
+    this.#control.noteThread(ThreadCounter.credit, this.#credit - this.#spent);
   }
 
   /** Frees everything up to the sequence. False when nothing like it was ever sent: the call ends then. */
@@ -284,6 +290,7 @@ export class StreamClient implements Client {
     if (performance.now() - (this.#answeredAt ?? Number.POSITIVE_INFINITY) > STEADY_MS) this.#backoff.reset();
     this.#call = undefined;
     this.#answeredAt = undefined;
+    this.#control.noteThread(ThreadCounter.credit, Number.NaN);
     this.#connection?.destroy();
     this.#connection = undefined;
     if (this.#closed) return;

@@ -22,6 +22,9 @@ const FLUSH_FAILURES_MAX = 2;
  */
 type Connect = (ledger: Ledger, held: Held | undefined, replace: (client: Client) => void) => Client;
 
+/** Which batches are packed: those that have to wait only where that is no work for the application's thread. */
+export type Packs = 'never' | 'waiting' | 'always';
+
 export interface ThreadOptions {
   readonly memory: SharedArrayBuffer;
   /** Scopes that were defined before this thread began, by number. */
@@ -32,8 +35,7 @@ export interface ThreadOptions {
   readonly logsLingerMs: number;
   /** Bound of the batches that are not settled, those that gather included. */
   readonly resendBytes: number;
-  /** Whether what has to wait is packed: no work for the application's thread. */
-  readonly packs: boolean;
+  readonly packs: Packs;
   /** What a loop before this one has left behind, out of the same ring and under the same instance ID. */
   readonly held?: Held | undefined;
 }
@@ -52,7 +54,7 @@ export class TransportThread {
   readonly #builders: Readonly<Record<Signal, BatchBuilder>>;
   readonly #lingerMs: Readonly<Record<Signal, number>>;
   readonly #drainIntervalMs: number;
-  readonly #packs: boolean;
+  readonly #packs: Packs;
   /** No frame that is still in the ring was published before this. */
   #since = 0;
   #flush: Flush | undefined;
@@ -182,8 +184,8 @@ export class TransportThread {
 
   #send(builder: BatchBuilder): void {
     const built = builder.build(this.ledger);
-    const waits = this.#packs && this.#flush === undefined && !this.#client.isReady();
-    const batch = waits ? packed(built) : built;
+    const waits = this.#packs === 'waiting' && this.#flush === undefined && !this.#client.isReady();
+    const batch = waits || this.#packs === 'always' ? packed(built) : built;
     if (batch !== built) this.ledger.reuse(built);
     this.ledger.open(batch);
     this.#client.send(batch);

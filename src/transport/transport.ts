@@ -7,14 +7,13 @@ import { OptionError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { Backoff } from './backoff.ts';
 import type { Held } from './client.ts';
-import { Control, SignalCounter, ThreadCounter, Word } from './control.ts';
-import type { DeliveryOptions } from './delivery.ts';
+import { Control, SHARE_UNIT, SignalCounter, ThreadCounter, Word } from './control.ts';
+import type { DeliveryNews, DeliveryOptions } from './delivery.ts';
 import { checkTls, type EndpointOptions, parseEndpoint } from './endpoint.ts';
 import { Signal, type SignalName, type Sink } from './otlp/record.ts';
 import { INSTANCE_ID_BYTES } from './otlp/stream-frame.ts';
 import { allocateRing, RingProducer } from './ring.ts';
-import type { TransportThread } from './thread.ts';
-import type { WorkerReport } from './worker.ts';
+import type { Packs, TransportThread } from './thread.ts';
 
 export interface TransportOptions extends EndpointOptions {
   readonly protocol: 'grpc' | 'http/protobuf';
@@ -35,8 +34,12 @@ export interface TransportOptions extends EndpointOptions {
   readonly thread: boolean;
   /** Runs what nothing may observe: the loop, when it has no thread of its own. */
   readonly unobserved?: (run: () => void) => void;
+  /** Whether every batch is packed, or none. By default those that have to wait are, in a thread of their own. */
+  readonly compression?: 'gzip' | 'none' | undefined;
   /** Told the first time that a transport thread dies: nothing is sent while there is none. */
   readonly warn?: (line: string) => void;
+  /** Told of every connection, and of what goes wrong with one. */
+  readonly news?: (news: DeliveryNews) => void;
 }
 
 /** Items of one signal since the start. `accepted = delivered + rejected + lost + pending`. */
@@ -48,6 +51,8 @@ export interface SignalStats {
   /** Held by a transport thread that died, or that was shut down before they were delivered. */
   readonly lost: number;
   readonly pending: number;
+  /** Of those, what lies in the ring; the rest is with the transport thread. */
+  readonly queued: number;
   /** By how much `pending` differs from what lies in the ring and with the thread: 0 whenever nothing moves. */
   readonly gap: number;
   /** Never made, for want of room: log records, and spans with all that would have been below them. Others carry the weight. */
@@ -60,6 +65,10 @@ export interface TransportStats {
   readonly signals: Readonly<Record<SignalName, SignalStats>>;
   /** Fill level of the ring, 0 to 1. */
   readonly level: number;
+  /** Fill level of the buffer of batches that the collector has not acknowledged, 0 to 1. */
+  readonly resendLevel: number;
+  /** Bytes that the collector takes before it gives more credit; undefined where there is no stream. */
+  readonly credit: number | undefined;
   /** The share of spans, and of log records below WARN, that there is room for now. */
   readonly room: number;
   /** Upper bound of the head sampling probability that the collector asks for; 1 when it asks for nothing. */
@@ -149,6 +158,8 @@ export class Transport {
         logs: this.#signalStats(Signal.logs),
       },
       level: this.#producer.level(),
+      resendLevel: Atomics.load(control.words, Word.held) / SHARE_UNIT,
+      credit: this.#credit(),
       room: this.#producer.room(),
       samplingProbability: this.#producer.samplingProbability(),
       connected: Atomics.load(control.words, Word.connected) === 1,
@@ -165,6 +176,13 @@ export class Transport {
     };
   }
 
+  /** Known while a collector answers on the stream. */
+  #credit(): number | undefined {
+    const credit = this.#control.countedThread(ThreadCounter.credit);
+    const isKnown = Atomics.load(this.#control.words, Word.connected) === 1 && !Number.isNaN(credit);
+    return isKnown ? credit : undefined;
+  }
+
   #signalStats(signal: Signal): SignalStats {
     const counted = (counter: number): number => this.#control.counted(counter, signal);
     const delivered = counted(SignalCounter.delivered);
@@ -179,6 +197,7 @@ export class Transport {
       rejected,
       lost,
       pending,
+      queued: inRing,
       gap: pending - inRing - counted(SignalCounter.held),
       leftOut: counted(SignalCounter.leftOut),
       dropped: {
@@ -305,9 +324,7 @@ export class Transport {
     const run = async (): Promise<void> => {
       const { openDelivery } = await import('./delivery.ts');
       if (this.#own !== own) return;
-      own.delivery = openDelivery(this.#deliveryOptions(undefined), failure => {
-        this.#lastFailure = failure;
-      });
+      own.delivery = openDelivery(this.#deliveryOptions(undefined), news => this.#hear(news));
       await own.delivery.run();
     };
     const failed = (error: unknown): void => {
@@ -339,9 +356,15 @@ export class Transport {
       ...{ resource, tracesLingerMs, logsLingerMs, resendBytes, held },
       instanceId: this.#instanceId,
       memory: this.#memory,
-      packs: this.#options.thread,
+      packs: this.#packs(),
       definitions: this.#producer.definitions(),
     };
+  }
+
+  #packs(): Packs {
+    const { compression, thread } = this.#options;
+    if (compression !== undefined) return compression === 'gzip' ? 'always' : 'never';
+    return thread ? 'waiting' : 'never';
   }
 
   #spawn(held?: Held): Worker {
@@ -358,15 +381,18 @@ export class Transport {
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB_MAX, maxYoungGenerationSizeMb: YOUNG_HEAP_MIB_MAX },
     });
     let reason = 'it ended by itself';
-    worker.on('message', ({ failure }: WorkerReport) => {
-      this.#lastFailure = failure;
-    });
+    worker.on('message', (news: DeliveryNews) => this.#hear(news));
     worker.on('error', error => {
       reason = String(error);
     });
     worker.on('exit', () => this.#died(reason));
     worker.unref();
     return worker;
+  }
+
+  #hear(news: DeliveryNews): void {
+    if (news.kind !== 'connected') this.#lastFailure = news.reason;
+    this.#options.news?.(news);
   }
 
   /** Starts another thread, under a new instance ID as its sequences start anew. */

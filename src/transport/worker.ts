@@ -1,16 +1,11 @@
 // The entry of the transport thread.
 import { parentPort, workerData } from 'node:worker_threads';
-import { type DeliveryOptions, openDelivery } from './delivery.ts';
-
-/** What the transport thread tells beside the counters: the last thing that went wrong, for people. */
-export interface WorkerReport {
-  readonly failure: string;
-}
+import { type DeliveryNews, type DeliveryOptions, openDelivery } from './delivery.ts';
 
 if (parentPort !== null) {
   const port = parentPort;
-  const thread = openDelivery(workerData as DeliveryOptions, failure =>
-    port.postMessage({ failure } satisfies WorkerReport),
+  const thread = openDelivery(workerData as DeliveryOptions, news =>
+    port.postMessage(news satisfies DeliveryNews),
   );
   // The port keeps this thread alive until it is told how long its end may take.
   port.on('message', (withinMs: number) => {

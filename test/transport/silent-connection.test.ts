@@ -32,7 +32,7 @@ async function pathFor(t: TestContext, options: TestCollectorOptions = {}): Prom
     {
       ...transportOptions(`http://${proxy.endpoint}`),
       ...keepalive,
-      ...{ memory, definitions, held: undefined, packs: true },
+      ...{ memory, definitions, held: undefined, packs: 'waiting' },
     },
     () => undefined,
   );

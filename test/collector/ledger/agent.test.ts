@@ -51,6 +51,7 @@ it('what the agent has as delivered is what the collector has accepted', async t
     rejected: 0,
     lost: 0,
     pending: 0,
+    queued: 0,
     gap: 0,
     leftOut: 0,
   });

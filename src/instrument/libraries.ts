@@ -1,0 +1,135 @@
+// Which libraries the instrumentations know: their versions, how they are told from others, and what is lost in which case.
+
+export interface Library {
+  readonly name: string;
+  /** The name of the instrumentation, as TRICORD_INSTRUMENTATIONS has it. */
+  readonly instrumentation: string;
+  /** Major versions, the first and the last that are known to work. */
+  readonly from: number;
+  readonly to: number;
+  /** A text of its source that stands in no other, and that a minifier keeps. */
+  readonly signature: string;
+  /** What happens to it in a bundle; undefined when it is observed there as well. */
+  readonly bundled?: Loss;
+  /** What happens when it is loaded before the agent; undefined when it makes no difference. */
+  readonly early?: string;
+}
+
+export interface Loss {
+  readonly what: string;
+  readonly advice: string;
+  /** Nothing of the library is observed, rather than less. */
+  readonly whole: boolean;
+  /** What a bundle has in it when the application has taken the advice. */
+  readonly cured?: RegExp;
+}
+
+export const libraries: readonly Library[] = [
+  {
+    name: 'express',
+    instrumentation: 'express',
+    from: 4,
+    to: 5,
+    signature: '@@symbol:trust_proxy_default',
+    bundled: {
+      what: 'routes below a mounted router appear as the client wrote the mount',
+      advice: 'leave it out of the bundle (esbuild: --external:express)',
+      whole: false,
+    },
+    early: 'routes below routers that were mounted before appear as the client wrote the mount',
+  },
+  {
+    name: 'fastify',
+    instrumentation: 'fastify',
+    from: 4,
+    to: 5,
+    signature: 'FST_ERR_CTP_ALREADY_PRESENT',
+    early: 'instances that were made before tell no routes',
+  },
+  {
+    name: 'pino',
+    instrumentation: 'pino',
+    from: 8,
+    to: 10,
+    signature: 'pino.lsCache',
+    bundled: {
+      what: 'its lines carry no trace, and are not sent',
+      advice:
+        'leave it out of the bundle (esbuild: --external:pino), or call instrumentPino(pino) of tricord/pino',
+      whole: true,
+      cured: /tricord[./]pino/,
+    },
+  },
+  {
+    name: 'prom-client',
+    instrumentation: 'prom-client',
+    from: 14,
+    to: 15,
+    signature: 'nodejs_eventloop_lag_stddev_seconds',
+    bundled: {
+      what: 'its metrics are not sent',
+      advice:
+        'leave it out of the bundle (esbuild: --external:prom-client), or call bridgeRegistry(register) of tricord/prometheus',
+      whole: true,
+      cured: /tricord\/prometheus|bridgeRegistry/,
+    },
+  },
+  {
+    name: 'undici',
+    instrumentation: 'undici',
+    from: 5,
+    to: 8,
+    signature: 'UND_ERR_HEADERS_OVERFLOW',
+  },
+];
+
+/** Libraries that OpenTelemetry has an instrumentation for, `@opentelemetry/instrumentation-…`, by name. */
+export const otherInstrumentations: Readonly<Record<string, string>> = {
+  '@grpc/grpc-js': 'grpc',
+  '@hapi/hapi': 'hapi',
+  '@nestjs/core': 'nestjs-core',
+  amqplib: 'amqplib',
+  bunyan: 'bunyan',
+  'cassandra-driver': 'cassandra-driver',
+  dataloader: 'dataloader',
+  'generic-pool': 'generic-pool',
+  graphql: 'graphql',
+  ioredis: 'ioredis',
+  kafkajs: 'kafkajs',
+  knex: 'knex',
+  koa: 'koa',
+  memcached: 'memcached',
+  mongodb: 'mongodb',
+  mongoose: 'mongoose',
+  mysql: 'mysql',
+  mysql2: 'mysql2',
+  openai: 'openai',
+  oracledb: 'oracledb',
+  pg: 'pg',
+  redis: 'redis',
+  restify: 'restify',
+  'socket.io': 'socket.io',
+  tedious: 'tedious',
+  winston: 'winston',
+};
+
+/** Agents that observe the same libraries, and SDKs that register with OpenTelemetry's API as this one does. */
+export const otherAgents: Readonly<Record<string, string>> = {
+  'dd-trace': 'Datadog’s agent',
+  newrelic: 'New Relic’s agent',
+  'elastic-apm-node': 'Elastic’s agent',
+  applicationinsights: 'Application Insights',
+  '@opentelemetry/sdk-node': 'an OpenTelemetry SDK',
+  '@opentelemetry/sdk-trace-node': 'an OpenTelemetry SDK',
+  '@opentelemetry/auto-instrumentations-node': 'an OpenTelemetry SDK',
+  '@elastic/opentelemetry-node': 'an OpenTelemetry SDK',
+  '@azure/monitor-opentelemetry': 'an OpenTelemetry SDK',
+  '@splunk/otel': 'an OpenTelemetry SDK',
+  '@sentry/node': 'Sentry, which has an OpenTelemetry SDK',
+};
+
+/** The package that a file belongs to, and the package's folder, by the last `node_modules` of its path. */
+export function packageOfFile(file: string): { readonly name: string; readonly folder: string } | undefined {
+  const match = /^(.*[\\/]node_modules[\\/])((?:@[^\\/]+[\\/])?[^\\/]+)[\\/]/.exec(file);
+  return match === null ? undefined : { name: match[2]!.replace('\\', '/'), folder: match[1]! + match[2]! };
+}
