@@ -48,6 +48,8 @@ export async function bundle(): Promise<string[]> {
   write('register.js', "import { register } from './agent.cjs';\n\nregister();\n");
   write('register.cjs', "require('./agent.cjs').register();\n");
   write('register.d.cts', 'export {};\n');
+  const doctor = await commonJs({ entryPoints: [join(root, 'src/doctor/main.ts')] });
+  write('tricord.cjs', `#!/usr/bin/env node\n${doctor.replace(/^#!.*\n/m, '')}`);
   // The collector's, and a copy of its own: it has no state, and the agent's file would be more to load.
   const otlp = 'transport/otlp/index';
   write(`${otlp}.js`, await text({ entryPoints: [join(root, `src/${otlp}.ts`)], format: 'esm' }));

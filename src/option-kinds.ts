@@ -20,12 +20,18 @@ export function text(env: string, fallback: string, doc: string, shape = 'text')
   return { env, default: fallback, doc, shape, parse: value => value, accepts: isText };
 }
 
-const flagWords: Readonly<Record<string, boolean>> = { true: true, false: false };
-export const switchWords: Readonly<Record<string, boolean>> = { ...flagWords, on: true, off: false };
-export const numberWords: Readonly<Record<string, boolean>> = { 1: true, 0: false, ...switchWords };
+type FlagWords = Readonly<Record<string, boolean>>;
+const flagWords: FlagWords = { true: true, false: false };
+export const switchWords: FlagWords = { ...flagWords, on: true, off: false };
+export const numberWords: FlagWords = { 1: true, 0: false, ...switchWords };
 
 /** @param words what the variable's text may be; the specification knows only `true` and `false` */
-export function flag(env: string, fallback: boolean, doc: string, words = flagWords): Option<boolean> {
+export function flag(
+  env: string,
+  fallback: boolean,
+  doc: string,
+  words: FlagWords = flagWords,
+): Option<boolean> {
   const shape = Object.keys(words)
     .join(', ')
     .replace(/, (\w+)$/, ' or $1');

@@ -8,7 +8,15 @@ import { root } from './source-tree.ts';
 /** Files of a build that none of these sources would have made. */
 function leftOver(files: readonly string[], sources: readonly string[]): string[] {
   const running = [
-    ...['agent.cjs', 'worker.cjs', 'register.cjs', 'register.d.cts', 'register.js', 'index.js'],
+    ...[
+      'agent.cjs',
+      'worker.cjs',
+      'tricord.cjs',
+      'register.cjs',
+      'register.d.cts',
+      'register.js',
+      'index.js',
+    ],
     ...['instrument/pino.js', 'instrument/prom-client.js', 'transport/otlp/index.js'],
   ];
   const made = new Set([...running, ...sources.map(source => source.replace(/\.ts$/, '.d.ts'))]);
