@@ -45,8 +45,8 @@ const noZipkin = moot('There is no Zipkin exporter: `OTEL_TRACES_EXPORTER` takes
 const noPrometheus = moot(
   'There is no Prometheus exporter: the collector answers Prometheus’ queries and has `/metrics`.',
 );
-const noFile = ignored('There is no declarative configuration: use the variables of this page.');
-const asSpans = 'Events and links have the limit of their span: use `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`.';
+const file = moot('Honoured, in the place of all others: [configuration-file.md](configuration-file.md).');
+const noFile = ignored('Use `OTEL_CONFIG_FILE`.');
 const asAll = 'Log records have the limits of all: use `OTEL_ATTRIBUTE_COUNT_LIMIT`.';
 
 function signalVariables(): Record<string, Fate> {
@@ -96,8 +96,8 @@ export const specification: readonly Section[] = [
       OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: option,
       OTEL_SPAN_EVENT_COUNT_LIMIT: option,
       OTEL_SPAN_LINK_COUNT_LIMIT: option,
-      OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT: ignored(asSpans),
-      OTEL_LINK_ATTRIBUTE_COUNT_LIMIT: ignored(asSpans),
+      OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT: option,
+      OTEL_LINK_ATTRIBUTE_COUNT_LIMIT: option,
       OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT: ignored(asAll.replace('COUNT', 'VALUE_LENGTH')),
       OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT: ignored(asAll),
     },
@@ -153,7 +153,7 @@ export const specification: readonly Section[] = [
   },
   {
     title: 'Declarative configuration',
-    variables: { OTEL_CONFIG_FILE: noFile, OTEL_EXPERIMENTAL_CONFIG_FILE: noFile },
+    variables: { OTEL_CONFIG_FILE: file, OTEL_EXPERIMENTAL_CONFIG_FILE: noFile },
   },
   {
     title: 'Node.js, and the semantic conventions',
@@ -162,8 +162,8 @@ export const specification: readonly Section[] = [
       OTEL_NODE_ENABLED_INSTRUMENTATIONS: option,
       OTEL_NODE_DISABLED_INSTRUMENTATIONS: option,
       OTEL_NODE_EXPERIMENTAL_SDK_METRICS: option,
-      OTEL_SPAN_ATTRIBUTE_PER_EVENT_COUNT_LIMIT: ignored(asSpans),
-      OTEL_SPAN_ATTRIBUTE_PER_LINK_COUNT_LIMIT: ignored(asSpans),
+      OTEL_SPAN_ATTRIBUTE_PER_EVENT_COUNT_LIMIT: ignored('Use `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`.'),
+      OTEL_SPAN_ATTRIBUTE_PER_LINK_COUNT_LIMIT: ignored('Use `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT`.'),
       OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS: ignored(
         'The methods of RFC 9110, PATCH and QUERY are known; every other is `_OTHER`.',
       ),

@@ -82,7 +82,11 @@ describe('a variable that cannot be used', () => {
       ['OTEL_SERVICE_NAM', 'shop', /there is no such variable. Did you mean OTEL_SERVICE_NAME\?/],
       ['OTEL_BSP_SCHEDULE_DELAY', '-1', /^OTEL_BSP_SCHEDULE_DELAY="-1" is ignored: .*0 to 60000/],
       ['OTEL_BSP_MAX_QUEUE_SIZE', '4096', /^OTEL_BSP_MAX_QUEUE_SIZE is ignored. .*TRICORD_RING_BYTES/],
-      ['OTEL_CONFIG_FILE', 'sdk.yaml', /^OTEL_CONFIG_FILE is ignored. There is no declarative/],
+      [
+        'OTEL_EXPERIMENTAL_CONFIG_FILE',
+        'sdk.yaml',
+        /^OTEL_EXPERIMENTAL_CONFIG_FILE is ignored. Use OTEL_CONFIG_FILE\.$/,
+      ],
       ['TRICORD_RING_BITES', '1', /there is no such variable. Did you mean TRICORD_RING_BYTES\?/],
     ];
     for (const [name, value, message] of wrong) {

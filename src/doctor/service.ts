@@ -11,7 +11,7 @@ export function judgeService(folder: string, options: Readonly<Options>): Findin
   if (serviceName !== '') return found(serviceName, 'OTEL_SERVICE_NAME');
   const readsEnv = resourceDetectors.includes('all') || resourceDetectors.includes('env');
   const attribute = readsEnv ? resourceAttributes['service.name'] : undefined;
-  if (attribute) return found(attribute, 'OTEL_RESOURCE_ATTRIBUTES');
+  if (attribute) return found(String(attribute), 'OTEL_RESOURCE_ATTRIBUTES');
   const manifest = namedManifest(folder);
   if (manifest !== undefined) return found(manifest.name, manifest.file);
   return warning(
