@@ -15,7 +15,12 @@ function contestant(agent: AgentName, drops = false): Contestant {
     Collector.during(async collector => {
       // What the application waits for is to be its agent, and not the collector of the same small machine.
       pin(collector.process.process.pid!, Core.others);
-      const env = { ...collector.environment, OTEL_METRICS_EXPORTER: 'none', OTEL_LOGS_EXPORTER: 'none' };
+      const env = {
+        ...collector.environment,
+        OTEL_TRACES_SAMPLER: 'parentbased_always_on',
+        OTEL_METRICS_EXPORTER: 'none',
+        OTEL_LOGS_EXPORTER: 'none',
+      };
       const settings: RateSettings = { agent, ...load };
       const figures = await figuresOf({ entry: 'children/steady-span-maker.ts', settings, env });
       const arrived = await collector.received('spans');

@@ -18,7 +18,9 @@ import { diagLevel, diagLogger } from './notices.ts';
 import { type Options, type ReadOptions, readOptions } from './options.ts';
 import { observeSdk } from './sdk-metrics.ts';
 import { startLine } from './start-line.ts';
-import { createSampler } from './trace/sampler.ts';
+import type { OtelSampler } from './trace/plugged-sampler.ts';
+import { ConsistentSampler } from './trace/sampler.ts';
+import { createSampling, type Sampling } from './trace/sampling.ts';
 import type { SpanLimits } from './trace/span.ts';
 import { TracerProvider } from './trace/tracer-provider.ts';
 import type { Transport, TransportStats } from './transport/transport.ts';
@@ -33,6 +35,7 @@ export {
 } from './metrics/metric-producer.ts';
 export type { BindableHistogram, BoundHistogram } from './metrics/sync-instruments.ts';
 export type { Options } from './options.ts';
+export type { OtelSampler, OtelSamplingResult } from './trace/plugged-sampler.ts';
 export type {
   ExemplarRecord,
   HistogramPoint,
@@ -42,6 +45,12 @@ export type {
 } from './transport/otlp/metrics.ts';
 export type { AttributeList } from './transport/otlp/record.ts';
 export type { TransportStats } from './transport/transport.ts';
+
+/** What `start()` takes: options, all of them optional, and what no variable can say. */
+export interface StartOptions extends Partial<Options> {
+  /** A sampler of the OpenTelemetry SDK in the place of `tracesSampler`; rules come before it. See `docs/sampling.md`. */
+  readonly sampler?: OtelSampler;
+}
 
 /** The running agent. */
 export interface Tricord {
@@ -66,12 +75,14 @@ let running: Tricord | undefined;
  * @param given options that take precedence over the environment's; see `docs/options.md`
  * @throws OptionError for an option given in code, or a certificate or endpoint, that cannot be used
  */
-export function start(given: Partial<Options> = {}): Tricord | undefined {
+export function start({ sampler, ...given }: StartOptions = {}): Tricord | undefined {
   if (running !== undefined) return running;
+  if (sampler !== undefined && typeof sampler?.shouldSample !== 'function')
+    throw new OptionError('Option "sampler" takes an object with the method "shouldSample".');
   const { options, warnings } = configured(given);
   if (options.logLevel !== 'none') for (const warning of warnings) notices.say(warning);
   if (options.disabled) return undefined;
-  running = new Agent(options);
+  running = new Agent(options, sampler);
   return running;
 }
 
@@ -102,6 +113,7 @@ function readConfigurationFile(path: string): ReadConfiguration {
 
 class Agent implements Tricord {
   readonly options: Readonly<Options>;
+  readonly #plugged: OtelSampler | undefined;
   readonly #watch: CollectorWatch;
   readonly #transport: Transport;
   readonly #meters: MeterProvider;
@@ -116,8 +128,9 @@ class Agent implements Tricord {
   readonly #served: { disable(): void }[] = [];
   #down: Promise<boolean> | undefined;
 
-  constructor(options: Readonly<Options>) {
+  constructor(options: Readonly<Options>, sampler: OtelSampler | undefined) {
     this.options = options;
+    this.#plugged = sampler;
     this.#watch = new CollectorWatch(options.endpoint, line => this.#tell(line), options.doctor);
     const resource = detectResource({
       serviceName: options.serviceName,
@@ -197,11 +210,20 @@ class Agent implements Tricord {
   }
 
   #tracerProvider(): TracerProvider {
-    const { tracesSampler, tracesSamplerArg, ...options } = this.options;
     const { sink } = this.#transport;
-    const sampler = createSampler(tracesSampler, tracesSamplerArg, sink);
-    this.#ratio = () => sampler.ratio;
-    return new TracerProvider({ sink, sampler, limits: spanLimitsOf(options) });
+    const sampling = this.#sampling();
+    const { sampler } = sampling;
+    if (sampler instanceof ConsistentSampler) this.#ratio = () => sampler.ratio;
+    return new TracerProvider({ sink, limits: spanLimitsOf(this.options), ...sampling });
+  }
+
+  #sampling(): Sampling {
+    const { tracesSampler: name, tracesSamplerArg: ratio, tracesBudget: budget } = this.options;
+    const { tracesErrors: errors, tracesSlow: slowMs, tracesRules: rules } = this.options;
+    const plugged = this.#plugged;
+    const pressure = this.#transport.sink;
+    const warn = (line: string): void => this.#tell(line);
+    return createSampling({ name, ratio, budget, errors, slowMs, rules, plugged, pressure, warn });
   }
 
   #loggerProvider(): LoggerProvider {
@@ -245,7 +267,7 @@ class Agent implements Tricord {
 }
 
 /** What is set for spans alone goes before what is set for all records. */
-function spanLimitsOf(options: Omit<Options, 'tracesSampler' | 'tracesSamplerArg'>): SpanLimits {
+function spanLimitsOf(options: Readonly<Options>): SpanLimits {
   const { attributeCountLimit: general } = options;
   return {
     attributes: options.spanAttributeCountLimit ?? general,

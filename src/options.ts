@@ -20,6 +20,12 @@ import {
   text,
 } from './option-kinds.ts';
 import { isUnknown, knownVariables, standing } from './otel-variables.ts';
+import {
+  areSamplingRules,
+  parseSamplingRules,
+  type SamplingRules,
+  samplingRulesShape,
+} from './sampling-rules.ts';
 
 /** The options of the agent, as `start()` takes them (all optional there) and as the agent then uses them. */
 export interface Options {
@@ -40,8 +46,12 @@ export interface Options {
   tracesExporter: 'otlp' | 'none';
   metricsExporter: 'otlp' | 'none';
   logsExporter: 'otlp' | 'none';
-  tracesSampler: TracesSampler;
+  tracesSampler: (typeof samplers)[number];
   tracesSamplerArg: number;
+  tracesBudget: number;
+  tracesErrors: 'auto' | 'on' | 'off';
+  tracesSlow: number;
+  tracesRules: SamplingRules;
   propagators: readonly string[];
   metricExportInterval: number;
   exemplarFilter: 'trace_based' | 'always_on' | 'always_off';
@@ -70,13 +80,15 @@ export interface Options {
   flushTimeout: number;
 }
 
-type TracesSampler =
-  | 'always_on'
-  | 'always_off'
-  | 'traceidratio'
-  | 'parentbased_always_on'
-  | 'parentbased_always_off'
-  | 'parentbased_traceidratio';
+const samplers = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+  'parentbased_dynamic',
+] as const;
 
 const logLevels = ['none', 'error', 'warn', 'info', 'debug', 'verbose', 'all'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -100,14 +112,6 @@ const exporters = ['otlp', 'none'] as const;
 const detectors: readonly string[] = [
   ...['all', 'none', 'env', 'host', 'os', 'process', 'serviceinstance', 'container'],
   ...['alibaba', 'aws', 'azure', 'gcp'],
-];
-const samplers: readonly TracesSampler[] = [
-  'always_on',
-  'always_off',
-  'traceidratio',
-  'parentbased_always_on',
-  'parentbased_always_off',
-  'parentbased_traceidratio',
 ];
 
 /** The table. Its order is the order of the reference page. */
@@ -181,13 +185,44 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
     'otlp',
     'Whether log records are sent; with `none`, log lines still carry their trace and span IDs.',
   ),
-  tracesSampler: choice('OTEL_TRACES_SAMPLER', samplers, 'parentbased_always_on', 'Which traces are kept.'),
+  tracesSampler: choice(
+    'OTEL_TRACES_SAMPLER',
+    samplers,
+    'parentbased_dynamic',
+    'Which traces are kept; `parentbased_dynamic`: all while `TRICORD_TRACES_BUDGET` is not used up, then an ever smaller share. See [sampling](sampling.md).',
+  ),
   tracesSamplerArg: quantity(
     'OTEL_TRACES_SAMPLER_ARG',
     1,
     { min: 0, max: 1, unit: 'probability', fraction: true },
     'Probability for the `traceidratio` samplers.',
   ),
+  tracesBudget: quantity(
+    'TRICORD_TRACES_BUDGET',
+    1000,
+    { min: 1, max: 1_000_000, unit: 'recorded spans per second' },
+    'What `parentbased_dynamic` keeps the process to, down to 1 % of the traces.',
+  ),
+  tracesErrors: choice(
+    'TRICORD_TRACES_ERRORS',
+    ['auto', 'on', 'off'],
+    'auto',
+    'Whether a first span of this process that is not sampled is kept when it ends in an error; `auto`: with `parentbased_dynamic`.',
+  ),
+  tracesSlow: quantity(
+    'TRICORD_TRACES_SLOW',
+    0,
+    milliseconds(0, 86_400_000),
+    'How long such a span takes that is kept for it, with any sampler; 0: none is.',
+  ),
+  tracesRules: {
+    env: 'TRICORD_TRACES_RULES',
+    default: {},
+    doc: 'Probabilities of their own for first spans of this process, by name, path, or method and path, `*` for anything: `GET /health=0; /checkout/*=1`. The first that fits counts.',
+    shape: samplingRulesShape,
+    parse: parseSamplingRules,
+    accepts: areSamplingRules,
+  },
   propagators: list('OTEL_PROPAGATORS', ['tracecontext', 'baggage'], 'Which headers carry the context.', [
     'tracecontext',
     'baggage',

@@ -52,6 +52,32 @@ describe('an option', () => {
     assert.equal(options.tracesSamplerArg, 0.25);
     assert.equal(options.tracesSampler, 'traceidratio');
   });
+
+  it('of sampling rules keeps their order, and takes the last equals sign', () => {
+    const text = ' GET /health=0;; /checkout/*=1 ;a=b= 2.5e-1;';
+    const { options, warnings } = readOptions({}, { TRICORD_TRACES_RULES: text });
+    assert.deepEqual(warnings, []);
+    assert.deepEqual(Object.entries(options.tracesRules), [
+      ['GET /health', 0],
+      ['/checkout/*', 1],
+      ['a=b', 0.25],
+    ]);
+  });
+});
+
+describe('the sampler', () => {
+  it('is ours unless another one is named, by any name of the specification', () => {
+    const read = (name: string): string => {
+      const { options, warnings } = readOptions({}, { OTEL_TRACES_SAMPLER: name });
+      assert.deepEqual(warnings, []);
+      return options.tracesSampler;
+    };
+    assert.equal(read(''), 'parentbased_dynamic');
+    for (const name of ['always_on', 'always_off', 'traceidratio']) {
+      assert.equal(read(name), name);
+      assert.equal(read(`parentbased_${name}`), `parentbased_${name}`);
+    }
+  });
 });
 
 describe('a variable that cannot be used', () => {
@@ -62,6 +88,13 @@ describe('a variable that cannot be used', () => {
       ['OTEL_METRIC_EXPORT_INTERVAL', '3600001', /3600000/],
       ['OTEL_METRIC_EXPORT_INTERVAL', 'soon', /whole number/],
       ['OTEL_TRACES_SAMPLER_ARG', '1.1', /a number \(probability, 0 to 1\)/],
+      ['OTEL_TRACES_SAMPLER', 'xray', /one of always_on, .*, parentbased_dynamic/],
+      ['TRICORD_TRACES_BUDGET', '0', /a whole number \(recorded spans per second, 1 to 1000000\)/],
+      ['TRICORD_TRACES_ERRORS', 'some', /one of auto, on, off/],
+      ['TRICORD_TRACES_RULES', '/a=1;/health', /pattern=probability rules, .*; "\/health" is none/],
+      ['TRICORD_TRACES_RULES', '/a=1.5', /probabilities 0 to 1; "\/a=1.5" is none/],
+      ['TRICORD_TRACES_RULES', '=1', /"=1" is none/],
+      ['TRICORD_TRACES_RULES', '/a=', /"\/a=" is none/],
       ['OTEL_EXPORTER_OTLP_PROTOCOL', 'carrier-pigeon', /one of grpc, http\/protobuf/],
       [
         'OTEL_EXPORTER_OTLP_HEADERS',
@@ -116,6 +149,11 @@ describe('an option in code that cannot be used', () => {
       message: /Unknown option "serviceNam". Did you mean "serviceName"\?/,
     });
     assert.throws(() => readOptions({ ringBytes: 1 }, {}), OptionError);
+    for (const tracesRules of [{ '/a': 2 }, { '': 1 }, { '/a': '1' }, ['/a'], null])
+      assert.throws(
+        () => readOptions({ tracesRules: tracesRules as never }, {}),
+        /Option "tracesRules" is .*; it takes pattern=probability rules/,
+      );
     assert.throws(
       () => readOptions({ protocol: 'smoke' as never }, {}),
       /Option "protocol" is "smoke"; it takes grpc, http\/protobuf/,

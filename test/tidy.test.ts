@@ -31,8 +31,8 @@ const table: readonly { readonly from: RegExp; readonly may: RegExp }[] = [
     may: /^src\/instrument\/|^src\/index\.ts$|^node:|^@opentelemetry\/|^pino$|^prom-client$/,
   },
   {
-    from: /^src\/(options|option-kinds|otel-variables|nearest|limits|errors|exit)\.ts$/,
-    may: /^src\/(errors|limits|option-kinds|otel-variables|nearest)\.ts$|^node:/,
+    from: /^src\/(options|option-kinds|otel-variables|sampling-rules|nearest|limits|errors|exit)\.ts$/,
+    may: /^src\/(errors|limits|option-kinds|otel-variables|sampling-rules|nearest)\.ts$|^node:/,
   },
   {
     from: /^src\/(notices|collector-watch|sdk-metrics)\.ts$/,

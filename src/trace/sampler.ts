@@ -1,27 +1,46 @@
 // Decides which spans are recorded: parent-based consistent probability sampling over the tracestate.
-import type { TraceState as OtelTraceState } from '@opentelemetry/api';
+import type { Attributes, TraceState as OtelTraceState, SpanOptions } from '@opentelemetry/api';
 import { FLAG_RANDOM, FLAG_SAMPLED, randomWord, SpanIdentity } from '../context/identity.ts';
+import type { ObservabilityContext } from '../context/observability-context.ts';
 import { randomnessOf, Threshold, thresholdIn, withThreshold } from '../context/threshold.ts';
 import { type Pressure, Signal } from '../transport/otlp/record.ts';
+import type { Budget } from './budget.ts';
 
 /** Gives a new span its identity, in which the decision stands: the sampled flag and the tracestate. */
 export interface Sampler {
-  /** @param parent the local or remote parent; undefined for the first span of a trace */
-  start(parent: SpanIdentity | undefined): SpanIdentity;
+  /**
+   * @param parent the local or remote parent; undefined for the first span of a trace
+   * @param name as the application gives it, as are the options
+   */
+  start(
+    parent: SpanIdentity | undefined,
+    name: string,
+    options: SpanOptions,
+    context: ObservabilityContext,
+  ): SpanIdentity;
+  /** What the sampler itself says of a span that it has just sampled. */
+  attributesOf?(identity: SpanIdentity): Attributes | undefined;
 }
 
-/** The names that OTEL_TRACES_SAMPLER knows. */
+/** The names that OTEL_TRACES_SAMPLER knows: those of the specification, and our own, of what a budget leaves. */
 export type SamplerName =
   | 'always_on'
   | 'always_off'
   | 'traceidratio'
   | 'parentbased_always_on'
   | 'parentbased_always_off'
-  | 'parentbased_traceidratio';
+  | 'parentbased_traceidratio'
+  | 'parentbased_dynamic';
 
-/** The sampler of OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG; `ratio` counts for the `traceidratio` ones. */
-export function createSampler(name: SamplerName, ratio = 1, pressure?: Pressure): ConsistentSampler {
+/** `ratio` counts for the `traceidratio` samplers of OTEL_TRACES_SAMPLER, the budget for the dynamic one. */
+export function createSampler(
+  name: SamplerName,
+  ratio = 1,
+  pressure?: Pressure,
+  budget?: Budget,
+): ConsistentSampler {
   const parentBased = name.startsWith('parentbased_');
+  if (name.endsWith('dynamic')) return new ConsistentSampler({ parentBased, pressure, budget });
   if (name.endsWith('always_on')) return new ConsistentSampler({ ratio: 1, parentBased, pressure });
   if (name.endsWith('always_off')) return new ConsistentSampler({ ratio: 0, parentBased, pressure });
   return new ConsistentSampler({ ratio, parentBased, pressure });
@@ -35,7 +54,8 @@ const PARENTS_MAX = 64;
  * Samples a trace when its randomness reaches the threshold, which is put into the tracestate (`ot=th:…`), so that every
  * receiver knows the weight of a span. Source: OpenTelemetry specification, "TraceState: Probability Sampling".
  *
- * Parent-based, a child follows its parent's flag and threshold, and the ratio speaks for the first span alone.
+ * Parent-based, a child follows its parent's flag and threshold, and the ratio speaks for the first span alone. Without a ratio,
+ * it is what the budget leaves.
  *
  * While there is less room than for everything, the same share of all traces that begin in this process is left out, those
  * with a remote parent among them: the threshold rises, and what is kept carries the higher weight. A trace that has begun
@@ -44,6 +64,10 @@ const PARENTS_MAX = 64;
 export class ConsistentSampler implements Sampler {
   readonly #parentBased: boolean;
   readonly #pressure: Pressure;
+  /** What recorded spans are counted against. */
+  readonly #budget: Budget | undefined;
+  /** Whether the ratio is what the budget leaves. */
+  readonly #dynamic: boolean;
   #ratio = 1;
   /** What the ratio alone asks for. */
   #own: Threshold = Threshold.none;
@@ -57,14 +81,19 @@ export class ConsistentSampler implements Sampler {
   readonly #parents = new Map<string, Threshold>();
 
   constructor(options: {
-    readonly ratio: number;
+    /** Default: what the budget leaves. */
+    readonly ratio?: number;
     readonly parentBased: boolean;
     /** Default: there is room for everything. */
     readonly pressure?: Pressure | undefined;
+    /** What recorded spans are counted against. Default: nothing, and then it leaves everything. */
+    readonly budget?: Budget | undefined;
   }) {
     this.#parentBased = options.parentBased;
     this.#pressure = options.pressure ?? NO_PRESSURE;
-    this.ratio = options.ratio;
+    this.#budget = options.budget;
+    this.#dynamic = options.ratio === undefined;
+    this.ratio = options.ratio ?? 1;
   }
 
   /** The share of traces that is kept while there is room, 0 to 1. */
@@ -75,11 +104,16 @@ export class ConsistentSampler implements Sampler {
   /** May be set at any time; holds for spans started from then on. NaN and values out of range are clamped to 0…1. */
   set ratio(ratio: number) {
     this.#ratio = Math.min(Math.max(Number.isNaN(ratio) ? 1 : ratio, 0), 1);
-    this.#own = Threshold.of(this.#ratio);
     this.#adapt();
   }
 
   start(parent: SpanIdentity | undefined): SpanIdentity {
+    const identity = this.#identify(parent);
+    if (this.#budget !== undefined && identity.sampled) this.#budget.spent++;
+    return identity;
+  }
+
+  #identify(parent: SpanIdentity | undefined): SpanIdentity {
     if (parent === undefined) return this.#startRoot();
     if (!this.#parentBased) return this.#startIndependent(parent);
     if (parent.isRemote) return this.#followRemote(parent);
@@ -127,13 +161,16 @@ export class ConsistentSampler implements Sampler {
   #look(): void {
     const room = this.#pressure.room();
     const bound = this.#pressure.samplingProbability();
-    if (room === this.#room && bound === this.#bound) return;
+    const ratio = this.#dynamic && this.#budget !== undefined ? this.#budget.share() : this.#ratio;
+    if (room === this.#room && bound === this.#bound && ratio === this.#ratio) return;
     this.#room = room;
     this.#bound = bound;
+    this.#ratio = ratio;
     this.#adapt();
   }
 
   #adapt(): void {
+    this.#own = Threshold.of(this.#ratio);
     this.#threshold = Threshold.of(Math.min(this.#ratio, this.#bound) * this.#room);
     this.#rootState = withThreshold(undefined, this.#threshold);
     this.#parents.clear();

@@ -56,6 +56,9 @@ export interface TraceCounters extends ValueCounters {
   started: number;
   /** Spans that sampling left out. */
   unsampled: number;
+  /** Of those, local roots that were written after all, for what became of them; and those for which there was no place. */
+  kept: number;
+  unkept: number;
   /** Spans whose bytes the sink took. */
   written: number;
   /** Spans that the sink had no room for, or that were too large for a frame. */
@@ -231,6 +234,8 @@ export class SpanPipeline {
   readonly counters: TraceCounters = {
     started: 0,
     unsampled: 0,
+    kept: 0,
+    unkept: 0,
     written: 0,
     refused: 0,
     used_after_end: 0,
@@ -257,7 +262,6 @@ export class SpanPipeline {
   }
 
   take(): PooledRecord {
-    this.counters.started++;
     return this.#pool.take();
   }
 
@@ -270,6 +274,11 @@ export class SpanPipeline {
       if (this.sink.commit(1)) this.counters.written++;
       else this.counters.refused++;
     }
+    this.release(record);
+  }
+
+  /** Takes a record back. */
+  release(record: PooledRecord): void {
     if (record.busy === 0) this.#pool.give(record);
   }
 }
@@ -286,6 +295,7 @@ export class RecordingSpan implements OtelSpan {
   /**
    * @param kind as on the wire
    * @param scope the number that the sink gave to the instrumentation scope
+   * @param startTime nanoseconds since the clock's anchor, of which `clockOffset` is what the clock had added to elapsed ones
    */
   constructor(
     pipeline: SpanPipeline,
@@ -295,14 +305,14 @@ export class RecordingSpan implements OtelSpan {
     name: string,
     kind: number,
     scope: number,
-    startTime: TimeInput | undefined,
+    startTime: number,
+    clockOffset: number,
   ) {
     const record = pipeline.take();
     record.begin(identity, parent, kind, scope);
     record.name = cleanText(name, TEXT_LENGTH_MAX, pipeline.counters);
-    record.startTime =
-      startTime === undefined ? pipeline.clock.now() : pipeline.clock.fromTimeInput(startTime);
-    record.clockOffset = pipeline.clock.offset;
+    record.startTime = startTime;
+    record.clockOffset = clockOffset;
     if (labels.count > 0) record.attributes.setLabels(labels, pipeline.ofSpan);
     this.#identity = identity;
     this.#pipeline = pipeline;
@@ -312,6 +322,11 @@ export class RecordingSpan implements OtelSpan {
   /** When it started, in nanoseconds since the clock's anchor; undefined after the end. */
   get startTime(): number | undefined {
     return this.#record?.startTime;
+  }
+
+  /** Whether its status is ERROR so far. */
+  get failed(): boolean {
+    return this.#record?.statusCode === STATUS_ERROR;
   }
 
   spanContext(): SpanContext {
@@ -419,6 +434,14 @@ export class RecordingSpan implements OtelSpan {
     const end = endTime === undefined ? clock.elapsed() + record.clockOffset : clock.fromTimeInput(endTime);
     record.endTime = Math.max(end, record.startTime);
     this.#pipeline.finish(record);
+  }
+
+  /** Ends the span without a trace of it. */
+  discard(): void {
+    const record = this.#record;
+    if (record === undefined) return;
+    this.#record = undefined;
+    this.#pipeline.release(record);
   }
 
   #open(): PooledRecord | undefined {

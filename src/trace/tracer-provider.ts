@@ -3,13 +3,13 @@ import { diag, type TracerProvider as OtelTracerProvider, type TracerOptions } f
 import type { Clock } from '../context/clock.ts';
 import { processClock } from '../context/clock.ts';
 import type { Sink } from '../transport/otlp/record.ts';
-import type { Sampler } from './sampler.ts';
-import { createSampler } from './sampler.ts';
+import { createSampler, type Sampler } from './sampler.ts';
+import type { Sampling } from './sampling.ts';
 import type { SpanLimits, TraceCounters } from './span.ts';
 import { defaultSpanLimits, SpanPipeline } from './span.ts';
 import { Tracer } from './tracer.ts';
 
-export interface TracerProviderOptions {
+export interface TracerProviderOptions extends Omit<Sampling, 'sampler'> {
   /** Where ended spans are written. */
   readonly sink: Sink;
   /** Default: the clock of the process. Its anchor must be the one that the sink's writer adds. */
@@ -21,13 +21,14 @@ export interface TracerProviderOptions {
 
 export class TracerProvider implements OtelTracerProvider {
   readonly #pipeline: SpanPipeline;
-  readonly #sampler: Sampler;
+  readonly #sampling: Sampling;
   readonly #tracers = new Map<number, Tracer>();
 
   constructor(options: TracerProviderOptions) {
     const spanLimits = { ...defaultSpanLimits, ...options.limits };
     this.#pipeline = new SpanPipeline(options.sink, options.clock ?? processClock, spanLimits);
-    this.#sampler = options.sampler ?? createSampler('parentbased_always_on');
+    const { sampler = createSampler('parentbased_always_on'), rules, keeping } = options;
+    this.#sampling = { sampler, rules, keeping };
   }
 
   /** The same tracer for the same name, version and schema URL. One without a name works, and is reported. */
@@ -40,7 +41,7 @@ export class TracerProvider implements OtelTracerProvider {
     });
     let tracer = this.#tracers.get(scope);
     if (tracer === undefined) {
-      tracer = new Tracer(this.#pipeline, this.#sampler, scope);
+      tracer = new Tracer(this.#pipeline, this.#sampling, scope);
       this.#tracers.set(scope, tracer);
     }
     return tracer;

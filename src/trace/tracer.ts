@@ -1,9 +1,14 @@
 // Starts spans: reads the parent from the context, lets the sampler decide, gives out the handle.
 
-import type { Context, Tracer as OtelTracer, Span, SpanOptions, TimeInput } from '@opentelemetry/api';
+import type { Context, Tracer as OtelTracer, Span, SpanOptions } from '@opentelemetry/api';
 import { INVALID_SPAN_CONTEXT } from '@opentelemetry/api';
+import type { SpanIdentity } from '../context/identity.ts';
 import { ObservabilityContext } from '../context/observability-context.ts';
+import { CandidateSpan } from './candidate-span.ts';
+import type { Keeping } from './keeping.ts';
+import type { Rules } from './rules.ts';
 import type { Sampler } from './sampler.ts';
+import type { Sampling } from './sampling.ts';
 import type { SpanPipeline } from './span.ts';
 import { NonRecordingSpan, RecordingSpan, wireKind } from './span.ts';
 
@@ -13,12 +18,16 @@ const SUPPRESSED = new NonRecordingSpan(INVALID_SPAN_CONTEXT);
 export class Tracer implements OtelTracer {
   readonly #pipeline: SpanPipeline;
   readonly #sampler: Sampler;
+  readonly #rules: Rules | undefined;
+  readonly #keeping: Keeping | undefined;
   readonly #scope: number;
 
   /** @param scope the number that the sink gave to the instrumentation scope */
-  constructor(pipeline: SpanPipeline, sampler: Sampler, scope: number) {
+  constructor(pipeline: SpanPipeline, sampling: Sampling, scope: number) {
     this.#pipeline = pipeline;
-    this.#sampler = sampler;
+    this.#sampler = sampling.sampler;
+    this.#rules = sampling.rules;
+    this.#keeping = sampling.keeping;
     this.#scope = scope;
   }
 
@@ -56,47 +65,93 @@ export class Tracer implements OtelTracer {
     const given = third === fn ? undefined : (third as Context | undefined);
     const from = given === undefined ? ObservabilityContext.active() : ObservabilityContext.from(given);
     const span = this.#start(name, options, from);
-    const startTime = span instanceof RecordingSpan ? span.startTime : undefined;
+    const timed = span instanceof RecordingSpan || span instanceof CandidateSpan;
+    const startTime = timed ? span.startTime : undefined;
     return from.withSpan(span, startTime).run(fn, span) as ReturnType<F>;
   }
 
   #start(name: string, options: SpanOptions, context: ObservabilityContext): Span {
     if (context.suppressed) return SUPPRESSED;
     try {
-      const { root, kind, startTime, attributes, links } = options;
-      const span = this.#startAs(name, root === true, wireKind(kind), startTime, context);
-      if (attributes !== undefined) span.setAttributes(attributes);
-      if (links !== undefined) span.addLinks(links);
-      return span;
+      return this.#startAs(name, options, context);
     } catch {
       // Options that cannot be read: getters that throw, or a Proxy.
       this.#pipeline.counters.rejected++;
-      return this.#startAs(name, false, wireKind(undefined), undefined, context);
+      return this.#startAs(name, NO_OPTIONS, context);
     }
   }
 
-  #startAs(
-    name: string,
-    root: boolean,
-    kind: number,
-    startTime: TimeInput | undefined,
-    context: ObservabilityContext,
-  ): Span {
-    const parent = root ? undefined : context.identity;
-    const identity = this.#sampler.start(parent);
-    if (!identity.sampled) {
-      this.#pipeline.counters.unsampled++;
-      return new NonRecordingSpan(identity);
+  #startAs(name: string, options: SpanOptions, context: ObservabilityContext): Span {
+    const parent = options.root === true ? undefined : context.identity;
+    const local = parent !== undefined && !parent.isRemote;
+    const rule = local ? undefined : this.#rules?.find(name, options.attributes);
+    const sampler = rule?.sampler ?? this.#sampler;
+    const identity = sampler.start(parent, name, options, context);
+    if (identity.sampled) {
+      const span = this.#record(identity, parent, name, options, context);
+      const added = sampler.attributesOf?.(identity);
+      if (added !== undefined) span.setAttributes(added);
+      return span;
     }
-    return new RecordingSpan(
-      this.#pipeline,
+    this.#pipeline.counters.unsampled++;
+    if (local || this.#keeping === undefined || rule?.never === true) return new NonRecordingSpan(identity);
+    return this.#candidate(this.#keeping, identity, parent, name, options, context);
+  }
+
+  #record(
+    identity: SpanIdentity,
+    parent: SpanIdentity | undefined,
+    name: string,
+    options: SpanOptions,
+    { labels }: ObservabilityContext,
+  ): RecordingSpan {
+    const { kind, startTime, attributes, links } = options;
+    const pipeline = this.#pipeline;
+    const { clock } = pipeline;
+    const start = startTime === undefined ? clock.now() : clock.fromTimeInput(startTime);
+    pipeline.counters.started++;
+    const span = new RecordingSpan(
+      pipeline,
       identity,
       parent,
-      context.labels,
+      labels,
       name,
-      kind,
+      wireKind(kind),
       this.#scope,
-      startTime,
+      start,
+      clock.offset,
     );
+    if (attributes !== undefined) span.setAttributes(attributes);
+    if (links !== undefined) span.addLinks(links);
+    return span;
   }
+
+  #candidate(
+    keeping: Keeping,
+    identity: SpanIdentity,
+    parent: SpanIdentity | undefined,
+    name: string,
+    options: SpanOptions,
+    { labels }: ObservabilityContext,
+  ): CandidateSpan {
+    const later = makesAttributes(options) ? options : undefined;
+    const { kind, startTime, links } = options;
+    const attributes = later === undefined ? options.attributes : undefined;
+    const pipeline = this.#pipeline;
+    const { clock } = pipeline;
+    const start = startTime === undefined ? clock.now() : clock.fromTimeInput(startTime);
+    const { offset } = clock;
+    const scope = this.#scope;
+    const make = (): RecordingSpan =>
+      new RecordingSpan(pipeline, identity, parent, labels, name, wireKind(kind), scope, start, offset);
+    const span = new CandidateSpan(pipeline, keeping, identity, start, offset, make, later);
+    if (attributes !== undefined) span.setAttributes(attributes);
+    if (links !== undefined) span.addLinks(links);
+    return span;
+  }
+}
+
+/** Whether attributes are made when they are read, by the accessor of a class: others may have changed until they are needed. */
+function makesAttributes(options: SpanOptions): boolean {
+  return 'attributes' in options && !Object.hasOwn(options, 'attributes');
 }

@@ -48,6 +48,8 @@ export class Service {
         OTEL_SERVICE_NAME: name,
         OTEL_EXPORTER_OTLP_ENDPOINT: `http://${collector}`,
         OTEL_METRIC_EXPORT_INTERVAL: '1000',
+        // What is missing is counted: nothing may be left out for its own sake.
+        OTEL_TRACES_SAMPLER: 'parentbased_always_on',
         TRICORD_TRACES_LINGER: LINGER_MS,
         TRICORD_LOGS_LINGER: LINGER_MS,
         ...(planted && { FAULT_PLANT: plant }),
