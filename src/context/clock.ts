@@ -92,6 +92,7 @@ export class Clock {
   #convert(time: TimeInput | undefined): number {
     if (typeof time === 'number') {
       if (time >= PERFORMANCE_NOW_MS_MAX) return this.fromUnixMillis(time);
+      if (time >= this.#checkAtMs) this.#check(this.#source.monotonic());
       return (time - this.#startMs) * NANOS_PER_MS + this.offset;
     }
     if (Array.isArray(time)) {

@@ -28,6 +28,8 @@ class ClientCall {
   readonly serverAddress: string;
   readonly serverPort: number;
   readonly startedMs: number = performance.now();
+  /** Whether the span has the attributes of the request. */
+  #described = false;
   error: unknown = undefined;
 
   constructor(request: ClientRequest, tracer: Tracer, parent: ObservabilityContext) {
@@ -37,6 +39,13 @@ class ClientCall {
     this.context = parent.withSpan(this.span);
     this.serverAddress = request.host;
     this.serverPort = port ?? defaultPort(request.protocol.slice(0, -1));
+  }
+
+  /** Again at the end: by then a span may be recorded that was not when it began. */
+  describe(request: ClientRequest): void {
+    if (this.#described || !this.span.isRecording()) return;
+    this.#described = true;
+    describeClientRequest(this, request);
   }
 }
 
@@ -80,7 +89,7 @@ class HttpClient {
     const call = new ClientCall(request, this.#tracer, parent);
     request[CALL] = call;
     propagation.inject(call.context, request, headerSetter);
-    if (call.span.isRecording()) describeClientRequest(call, request);
+    call.describe(request);
     // The one event that follows every exchange: a response read to its end, an abort, an error, an upgrade.
     request.once('close', this.#close);
   }
@@ -99,6 +108,7 @@ class HttpClient {
       error: call.error ?? response?.errored ?? undefined,
     });
     this.#duration.record((performance.now() - call.startedMs) / 1000, attributes, call.context);
+    call.describe(request);
     span.end();
   }
 }

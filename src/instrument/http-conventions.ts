@@ -47,6 +47,11 @@ export function methodInName(method: string): string {
 
 export function setMethod(span: Span, known: string, original: string | undefined): void {
   span.setAttribute(Http.method, known);
+  setOriginalMethod(span, known, original);
+}
+
+/** What a method was that is none of the known ones. */
+export function setOriginalMethod(span: Span, known: string, original: string | undefined): void {
   if (known === OTHER_METHOD) span.setAttribute(Http.methodOriginal, original ?? '');
 }
 
@@ -113,13 +118,14 @@ export interface ClientOutcome {
 export function describeClientOutcome(span: Span, outcome: ClientOutcome): Attributes {
   const { statusCode, error, protocolVersion } = outcome;
   const type = error !== undefined ? errorType(error) : statusCode >= 400 ? String(statusCode) : undefined;
+  // First of all: one that was not sampled may be recorded for it.
+  if (type !== undefined) span.setStatus({ code: SpanStatusCode.ERROR });
   if (span.isRecording()) {
     if (statusCode > 0) span.setAttribute(Http.statusCode, statusCode);
     if (protocolVersion !== undefined) span.setAttribute(Http.protocolVersion, protocolVersion);
     if (type !== undefined) {
       span.setAttribute(Http.errorType, type);
       if (error instanceof Error) span.recordException(error);
-      span.setStatus({ code: SpanStatusCode.ERROR });
     }
   }
   return {

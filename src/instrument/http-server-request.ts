@@ -1,14 +1,13 @@
 // Reads the attributes of a server span from a request: URL, who asked, which server was meant.
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import type { Span, TextMapGetter } from '@opentelemetry/api';
 import {
-  defaultPort,
-  Http,
-  knownMethod,
-  redactQuery,
-  setMethod,
-  splitAuthority,
-} from './http-conventions.ts';
+  type Attributes,
+  type Span,
+  SpanKind,
+  type SpanOptions,
+  type TextMapGetter,
+} from '@opentelemetry/api';
+import { defaultPort, Http, redactQuery, setOriginalMethod, splitAuthority } from './http-conventions.ts';
 
 /** How propagators read the headers of a request, which Node gives lowercase names: a propagator may ask by any case. */
 export const headerGetter: TextMapGetter<IncomingHttpHeaders> = {
@@ -88,12 +87,54 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return (length !== undefined && length !== '0') || headers['transfer-encoding'] !== undefined;
 }
 
-/** Sets what is known when the request has arrived (semantic conventions, "HTTP server span"). */
-export function describeServerRequest(span: Span, request: IncomingMessage, scheme: string): void {
-  const { headers, socket, method } = request;
-  setMethod(span, knownMethod(method), method);
-  span.setAttribute(Http.scheme, scheme);
-  setTarget(span, request.url ?? '/');
+/** How a server span begins. Its attributes are made for who asks: a sampler, or a span that is recorded. */
+export class ServerSpanOptions implements SpanOptions {
+  readonly kind: SpanKind = SpanKind.SERVER;
+  readonly startTime: number;
+  readonly #request: IncomingMessage;
+  readonly #method: string;
+  readonly #scheme: string;
+
+  /**
+   * @param method one that is known
+   * @param startTime as `performance.now()` has it
+   */
+  constructor(request: IncomingMessage, method: string, scheme: string, startTime: number) {
+    this.startTime = startTime;
+    this.#request = request;
+    this.#method = method;
+    this.#scheme = scheme;
+  }
+
+  /** What samplers decide by, and can be had without the headers. */
+  get attributes(): Attributes {
+    const target = pathOf(this.#request.url ?? '/');
+    const query = target.indexOf('?');
+    const path = (query < 0 ? target : target.slice(0, query)) || '/';
+    const attributes: Attributes = {
+      [Http.method]: this.#method,
+      [Http.scheme]: this.#scheme,
+      [Http.path]: path,
+    };
+    if (query >= 0) attributes[Http.query] = redactQuery(target.slice(query + 1));
+    return attributes;
+  }
+}
+
+/** Path and query of the request target, which is a URL when the client took us for its proxy. */
+function pathOf(target: string): string {
+  return target[0] === '/' ? target : target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '');
+}
+
+/** Sets what else is known when the request has arrived (semantic conventions, "HTTP server span"). */
+export function describeServerRequest(
+  span: Span,
+  request: IncomingMessage,
+  method: string,
+  scheme: string,
+): void {
+  const { headers, socket } = request;
+  setOriginalMethod(span, method, request.method);
   setServer(span, headers, scheme);
   const peer = socket.remoteAddress;
   const client = forwarded(headers, 'for') ?? first(headers['x-forwarded-for']) ?? peer;
@@ -105,14 +146,6 @@ export function describeServerRequest(span: Span, request: IncomingMessage, sche
   span.setAttribute(Http.protocolVersion, request.httpVersion);
   const agent = headers['user-agent'];
   if (agent !== undefined) span.setAttribute(Http.userAgent, agent);
-}
-
-/** Path and query of the request target, which is a URL when the client took us for its proxy. */
-function setTarget(span: Span, target: string): void {
-  const path = target[0] === '/' ? target : target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '');
-  const query = path.indexOf('?');
-  span.setAttribute(Http.path, query < 0 ? path || '/' : path.slice(0, query) || '/');
-  if (query >= 0) span.setAttribute(Http.query, redactQuery(path.slice(query + 1)));
 }
 
 function setServer(span: Span, headers: IncomingHttpHeaders, scheme: string): void {

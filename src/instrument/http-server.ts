@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Attributes, ObservableResult, Span, Tracer } from '@opentelemetry/api';
-import { metrics, propagation, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { metrics, propagation, SpanStatusCode, trace } from '@opentelemetry/api';
 import { ObservabilityContext } from '../index.ts';
 import { listen } from './channel.ts';
 import { durationBuckets, HTTP_SCOPE, Http, knownMethod, methodInName } from './http-conventions.ts';
@@ -14,11 +14,11 @@ import {
   HeaderSurvey,
   hasBody,
   headerGetter,
+  ServerSpanOptions,
   schemeOf,
   schemeOfConnection,
 } from './http-server-request.ts';
 
-const SERVER = { kind: SpanKind.SERVER } as const;
 const CONTEXT = Symbol('tricord.server-context');
 const OLDEST = Symbol('tricord.oldest-server-call');
 
@@ -42,6 +42,8 @@ class ServerCall {
   /** Set by frameworks that say it themselves. */
   route: string | undefined = undefined;
   error: unknown = undefined;
+  /** Whether the span has the attributes of the request. */
+  #described = false;
   next: ServerCall | undefined = undefined;
 
   constructor(
@@ -55,8 +57,17 @@ class ServerCall {
     this.response = response;
     this.active = active;
     this.startedMs = performance.now();
-    this.span = tracer.startSpan(active.spanName, SERVER, parent);
+    const options = new ServerSpanOptions(request, active.method, active.scheme, this.startedMs);
+    this.span = tracer.startSpan(active.spanName, options, parent);
     this.context = parent.withSpan(this.span, ObservabilityContext.timestampOf(this.startedMs));
+    this.describe();
+  }
+
+  /** Again at the end: by then a span may be recorded that was not when it began. */
+  describe(): void {
+    if (this.#described || !this.span.isRecording()) return;
+    this.#described = true;
+    describeServerRequest(this.span, this.request, this.active.method, this.active.scheme);
   }
 }
 
@@ -171,7 +182,6 @@ class HttpServer {
     const call = new ServerCall(request, response, active, this.#tracer, parent);
     this.#enqueue(socket, call);
     active.count++;
-    if (call.span.isRecording()) describeServerRequest(call.span, request, scheme);
     if (headers & HeaderOf.body && hasBody(request)) {
       request[CONTEXT] = call.context;
       request.emit = emitInContext;
@@ -209,6 +219,8 @@ class HttpServer {
     const seconds = (performance.now() - call.startedMs) / 1000;
     const { method, scheme } = active;
     this.#durations.record(seconds, context, route, method, scheme, statusCode, request.httpVersion);
+    if (statusCode !== undefined && isServerError(statusCode)) span.setStatus({ code: SpanStatusCode.ERROR });
+    call.describe();
     if (span.isRecording()) describeServerResponse(call, route, statusCode);
     span.end();
   }
@@ -249,7 +261,6 @@ function describeServerResponse(
   if (!isServerError(statusCode)) return;
   span.setAttribute(Http.errorType, String(statusCode));
   if (error instanceof Error) span.recordException(error);
-  span.setStatus({ code: SpanStatusCode.ERROR });
 }
 
 function remove(socket: ServedSocket, call: ServerCall): void {

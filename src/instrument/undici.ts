@@ -25,6 +25,9 @@ interface UndiciCall {
   readonly serverAddress: string;
   readonly serverPort: number;
   readonly startedMs: number;
+  readonly origin: URL;
+  /** Whether the span has the attributes of the request. */
+  described: boolean;
   statusCode: number;
 }
 
@@ -80,15 +83,13 @@ class UndiciClient {
       serverAddress: origin.hostname.replace(/^\[|\]$/g, ''),
       serverPort: origin.port === '' ? defaultPort(scheme) : Number(origin.port),
       startedMs: performance.now(),
+      origin,
+      described: false,
       statusCode: 0,
     };
     request[CALL] = call;
     propagation.inject(call.context, request, headerSetter);
-    if (!span.isRecording()) return;
-    setMethod(span, method, request.method);
-    span.setAttribute(Http.full, redactUrl(urlOf(origin, request.path)));
-    span.setAttribute(Http.serverAddress, call.serverAddress);
-    span.setAttribute(Http.serverPort, call.serverPort);
+    describe(call, request);
   }
 
   end(request: UndiciRequest, error: unknown): void {
@@ -105,8 +106,20 @@ class UndiciClient {
       error,
     });
     this.#duration.record((performance.now() - call.startedMs) / 1000, attributes, call.context);
+    describe(call, request);
     span.end();
   }
+}
+
+/** Sets what the request says; again at the end, when a span may be recorded that was not when it began. */
+function describe(call: UndiciCall, request: UndiciRequest): void {
+  const { span, method, origin } = call;
+  if (call.described || !span.isRecording()) return;
+  call.described = true;
+  setMethod(span, method, request.method);
+  span.setAttribute(Http.full, redactUrl(urlOf(origin, request.path)));
+  span.setAttribute(Http.serverAddress, call.serverAddress);
+  span.setAttribute(Http.serverPort, call.serverPort);
 }
 
 /** The URL; the path is one already when a proxy is asked. */

@@ -46,6 +46,14 @@ describe('a step of the wall clock', () => {
     small.time.wall += 10_001;
     assert.equal(small.clock.now(), 20_101e6);
   });
+
+  it('is noticed by performance readings, too, of whatever age they are', () => {
+    const { time, clock } = manual();
+    time.monotonic += 10_500;
+    time.wall += 13_500;
+    assert.equal(clock.fromTimeInput(time.monotonic - 500), 13_000e6);
+    assert.equal(clock.now(), 13_500e6);
+  });
 });
 
 describe('a time input', () => {

@@ -8,7 +8,7 @@ import { ContextManager } from '../../src/context/context-manager.ts';
 import { Propagator } from '../../src/context/propagator.ts';
 import { LoggerProvider } from '../../src/log/logger-provider.ts';
 import { MeterProvider } from '../../src/metrics/meter-provider.ts';
-import type { Sampler } from '../../src/trace/sampler.ts';
+import type { Sampling } from '../../src/trace/sampling.ts';
 import { TracerProvider } from '../../src/trace/tracer-provider.ts';
 import { attributesOf, hex, logRecordsIn, spansIn } from '../decoded-records.ts';
 import { MemorySink } from '../memory-sink.ts';
@@ -48,13 +48,13 @@ export class Telemetry {
   readonly #sink = new WatchedSink(processClock.anchorUnixNanos);
   readonly #meters: MeterProvider;
 
-  constructor(options: { sampler?: Sampler; metricLabels?: readonly string[] } = {}) {
+  constructor(options: Partial<Sampling> & { metricLabels?: readonly string[] } = {}) {
     const sink = this.#sink;
-    const { sampler, metricLabels: labels = [] } = options;
+    const { metricLabels: labels = [], ...sampling } = options;
     this.#meters = new MeterProvider({ sink, labels });
     context.setGlobalContextManager(new ContextManager().enable());
     propagation.setGlobalPropagator(new Propagator({ traceContext: true, baggage: true }));
-    trace.setGlobalTracerProvider(new TracerProvider({ sink, sampler }));
+    trace.setGlobalTracerProvider(new TracerProvider({ sink, ...sampling }));
     metrics.setGlobalMeterProvider(this.#meters);
     logs.setGlobalLoggerProvider(new LoggerProvider({ sink }));
   }
