@@ -1,4 +1,5 @@
 // The budget of recorded spans: what share of the traces that begin here it leaves, by what has been spent of late.
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from '../context/clock.ts';
 
 /*
@@ -21,8 +22,10 @@ export const SHARE_MIN = 0.01;
 const E_FOLDS = -Math.log(SHARE_MIN);
 /** Shares change in steps, so that a threshold need not be made for every trace. */
 const STEPS_PER_E_FOLD = 16;
-/** Traces that begin between two looks at the clock, while all of them are kept and there are fewer spans than a second's. */
+/** Traces that begin between two looks at the clock, while there are fewer spans than a second's worth. */
 const LOOK_EVERY = 16;
+/** How often there is a look without a trace, while the share is below 1: what begins after a rest must not find that of before. */
+const LOOK_EVERY_MS = 250;
 const NANOS_PER_SECOND = 1e9;
 
 export class Budget {
@@ -34,6 +37,10 @@ export class Budget {
   #lookedAt: number;
   #untilLook: number = LOOK_EVERY;
   #share = 1;
+  /** Only while the share is below 1. */
+  #timer: NodeJS.Timeout | undefined;
+  /** A timer keeps the context alive in which it was started: this one's must be nobody's request. */
+  readonly #inOwnContext: <R>(run: () => R) => R = AsyncLocalStorage.snapshot();
 
   /** @param perSecond recorded spans, above 0 */
   constructor(perSecond: number, clock: Clock) {
@@ -42,13 +49,9 @@ export class Budget {
     this.#lookedAt = clock.elapsed();
   }
 
-  /**
-   * The share of the traces that begin now, 0.01 to 1; asked once for each. While it is below 1 the clock is read each time:
-   * what begins after a long rest must not find the share of before.
-   */
+  /** The share of the traces that begin now, 0.01 to 1; asked once for each. */
   share(): number {
-    const due = --this.#untilLook <= 0 || this.spent >= this.#perSecond;
-    if (due || this.#share < 1) this.#look();
+    if (--this.#untilLook <= 0 || this.spent >= this.#perSecond) this.#look();
     return this.#share;
   }
 
@@ -61,6 +64,16 @@ export class Budget {
     this.#lookedAt = now;
     this.spent = 0;
     this.#untilLook = LOOK_EVERY;
+    this.#watch();
+  }
+
+  #watch(): void {
+    if (this.#share === 1) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    } else {
+      this.#timer ??= this.#inOwnContext(() => setInterval(() => this.#look(), LOOK_EVERY_MS).unref());
+    }
   }
 }
 

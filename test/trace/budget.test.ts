@@ -30,10 +30,16 @@ class Traffic {
   /** Sampled roots whose further spans begin in a later millisecond. */
   readonly #later = new Map<number, SpanIdentity[]>();
   #ms = 0;
+  /** At the clock. */
+  looks = 0;
 
   /** @param lagMs from the start of a trace to that of its other spans */
   constructor({ spans = 1, lagMs = 0, budget = BUDGET } = {}) {
-    const clock = new Clock({ monotonic: () => this.#ms, wall: () => 1_700_000_000_000 });
+    const monotonic = (): number => {
+      this.looks++;
+      return this.#ms;
+    };
+    const clock = new Clock({ monotonic, wall: () => 1_700_000_000_000 });
     this.sampler = createSampler('parentbased_dynamic', 1, undefined, new Budget(budget, clock));
     this.#spans = spans;
     this.#lagMs = lagMs;
@@ -176,13 +182,18 @@ describe('after an overload', () => {
     }
   });
 
-  it('the first trace after a rest is kept', () => {
+  it('the first trace after a rest is kept, and nothing looks at the clock any more', t => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
     const traffic = new Traffic({ budget: 100 });
     traffic.run(30, () => 5000);
     assert.ok(traffic.sampler.ratio < 0.1);
     traffic.rest(60);
+    t.mock.timers.tick(1000);
     assert.ok(traffic.sampler.start(undefined).sampled);
     assert.equal(traffic.sampler.ratio, 1);
+    const { looks } = traffic;
+    t.mock.timers.tick(60_000);
+    assert.equal(traffic.looks, looks);
   });
 });
 
