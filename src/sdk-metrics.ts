@@ -8,7 +8,7 @@ import {
 } from '@opentelemetry/api';
 import type { LogCounters } from './log/logger.ts';
 import type { MetricCounters } from './metrics/metric-counters.ts';
-import type { TraceCounters } from './trace/span.ts';
+import type { TraceCounters } from './trace/span-record.ts';
 import type { SignalName } from './transport/otlp/record.ts';
 import type { SignalStats, TransportStats } from './transport/transport.ts';
 

@@ -3,14 +3,8 @@ import type { Attributes, HrTime, Link, SpanContext, SpanStatus } from '@opentel
 import type { AttributeLimits, AttributeSlots, ValueCounters } from '../context/attributes.ts';
 import { cleanText } from '../context/attributes.ts';
 import { SpanIdentity } from '../context/identity.ts';
-import {
-  type EventSlot,
-  linkIdentity,
-  type SpanPipeline,
-  stateOf,
-  TEXT_LENGTH_MAX,
-  wireKind,
-} from './span.ts';
+import { linkIdentity, type SpanPipeline, stateOf, TEXT_LENGTH_MAX, wireKind } from './span.ts';
+import type { EventSlot } from './span-record.ts';
 
 /** What is read of a `ReadableSpan`: the same in the SDK's majors 2 and 3. */
 export interface SdkSpan {

@@ -5,8 +5,9 @@ import { processClock } from '../context/clock.ts';
 import type { Sink } from '../transport/otlp/record.ts';
 import { createSampler, type Sampler } from './sampler.ts';
 import type { Sampling } from './sampling.ts';
-import type { SpanLimits, TraceCounters } from './span.ts';
+import type { SpanLimits } from './span.ts';
 import { defaultSpanLimits, SpanPipeline } from './span.ts';
+import type { TraceCounters } from './span-record.ts';
 import { Tracer } from './tracer.ts';
 
 export interface TracerProviderOptions extends Omit<Sampling, 'sampler'> {
