@@ -109,6 +109,7 @@ function readTraces(root: Section, given: Given): Target | undefined {
   take(given, 'linkAttributeCountLimit', limits, 'link_attribute_count_limit');
   take(given, 'eventCountLimit', limits, 'event_count_limit');
   take(given, 'linkCountLimit', limits, 'link_count_limit');
+  given.tracesSampler = 'parentbased_always_on';
   if (provider.has('sampler')) readSampler(provider.section('sampler'), given);
   return readProcessors(provider, 'tracesExporter', 'tracesLinger', given);
 }

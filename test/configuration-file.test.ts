@@ -101,10 +101,10 @@ describe('a configuration file', () => {
 
   it('sends nothing of a signal, and propagates nothing, that it does not speak of', () => {
     const { given } = read('file_format: "1.1"');
-    const { tracesExporter, metricsExporter, logsExporter, propagators } = given;
+    const { tracesExporter, metricsExporter, logsExporter, propagators, tracesSampler } = given;
     assert.deepEqual(
-      [tracesExporter, metricsExporter, logsExporter, propagators],
-      ['none', 'none', 'none', ['none']],
+      [tracesExporter, metricsExporter, logsExporter, propagators, tracesSampler],
+      ['none', 'none', 'none', ['none'], 'parentbased_always_on'],
     );
   });
 
