@@ -1,5 +1,5 @@
 // Attributes as text: JSON objects for search, label names and label values for Prometheus and Loki.
-import type { AnyValue, KeyValue } from 'tricord/otlp';
+import { type AnyValue, type KeyValue, labelName } from 'tricord/otlp';
 
 /** A JSON value: what {@link plain} makes of an attribute. */
 type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
@@ -33,15 +33,6 @@ export function valueText(value: AnyValue): string {
   if (typeof value === 'bigint') return value.toString();
   const json = plain(value);
   return typeof json === 'string' ? json : JSON.stringify(json);
-}
-
-/**
- * An attribute's key as a label name: `_` for what a label name cannot have, `key_` before a digit, and before `__name__`,
- * which no attribute may be (Prometheus' rules for OTLP).
- */
-export function labelName(key: string): string {
-  const name = key.replace(/[^a-zA-Z0-9_]/g, '_');
-  return name === '' || name === '__name__' || /^\d/.test(name) ? `key_${name}` : name;
 }
 
 /** Adds attributes as labels. Keys that become the same name are joined with `;`, in order of the keys. */

@@ -5,9 +5,10 @@ import {
   type DecodedScope,
   decodeLogs,
   type KeyValue,
+  labelName,
 } from 'tricord/otlp';
 import type { Entry, RowBatch } from '../../store/row-batch.ts';
-import { addLabels, attributeText, idText, labelName, valueText } from './attribute-text.ts';
+import { addLabels, attributeText, idText, valueText } from './attribute-text.ts';
 import { identity } from './identity.ts';
 import { millis, nanos } from './time.ts';
 

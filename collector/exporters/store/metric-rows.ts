@@ -1,4 +1,6 @@
 // Metrics as rows: OTLP's points as Prometheus' samples and exemplars.
+
+import type { MetricKind } from 'tricord/otlp';
 import {
   type DecodedExemplar,
   type DecodedMetric,
@@ -15,7 +17,6 @@ import {
   fromExplicit,
   fromExponential,
 } from './classic-histogram.ts';
-import type { MetricKind } from './metric-name.ts';
 import {
   type Family,
   familyOf,

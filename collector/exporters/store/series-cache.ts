@@ -1,10 +1,10 @@
 // Series by what identifies a data point, so that labels are built and hashed once, not per point.
 import type { DecodedScope, KeyValue } from 'tricord/otlp';
+import { type MetricKind, metricName } from 'tricord/otlp';
 import type { Entry } from '../../store/row-batch.ts';
 import { addLabels, attributesJson, attributeText, valueText } from './attribute-text.ts';
 import type { ClassicHistogram } from './classic-histogram.ts';
 import { labelsIdentity } from './identity.ts';
-import { type MetricKind, metricName } from './metric-name.ts';
 
 /** What the series of one metric of one resource and scope have in common. */
 export interface Family {

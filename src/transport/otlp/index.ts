@@ -8,6 +8,7 @@ export type * from './decode-span.ts';
 export type { KeyValue } from './decode-value.ts';
 export * from './json.ts';
 export * from './json-text.ts';
+export * from './prometheus-name.ts';
 export * from './reader.ts';
 export * from './record.ts';
 export * from './response.ts';

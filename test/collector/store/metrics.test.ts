@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { Signal } from 'tricord/otlp';
+import { metricName, Signal } from 'tricord/otlp';
 import { labelsIdentity } from '../../../collector/exporters/store/identity.ts';
-import { metricName } from '../../../collector/exporters/store/metric-name.ts';
 import { LimitError, type Matcher, MatcherError, type Store } from '../../../collector/store/store.ts';
 import {
   type Attributes,

@@ -1,4 +1,4 @@
-// The name of a metric in Prometheus: OTLP's name, with unit and kind as suffixes.
+// Names in Prometheus: of metrics, with unit and kind as suffixes, and of labels.
 
 /** UCUM units and the words that Prometheus has for them. */
 const unitWords: ReadonlyMap<string, string> = new Map([
@@ -74,4 +74,13 @@ function unitWord(unit: string, words: ReadonlyMap<string, string>): string {
   const text = unit.trim();
   if (/[{}]/.test(text)) return '';
   return words.get(text) ?? text.replace(/[^a-zA-Z0-9]+/g, '_').replace(/^_+|_+$/g, '');
+}
+
+/**
+ * An attribute's key as a label name: `_` for what a label name cannot have, `key_` before a digit, and before `__name__`,
+ * which no attribute may be (Prometheus' rules for OTLP).
+ */
+export function labelName(key: string): string {
+  const name = key.replace(/[^a-zA-Z0-9_]/g, '_');
+  return name === '' || name === '__name__' || /^\d/.test(name) ? `key_${name}` : name;
 }
