@@ -14,6 +14,7 @@ import { flushAtExit } from './exit.ts';
 import { LoggerProvider } from './log/logger-provider.ts';
 import { MeterProvider } from './metrics/meter-provider.ts';
 import { processProducers } from './metrics/metric-producer.ts';
+import { type CheckedView, checkedViews, type View } from './metrics/view.ts';
 import { diagLevel, diagLogger } from './notices.ts';
 import { type Options, type ReadOptions, readOptions } from './options.ts';
 import { observeSdk } from './sdk-metrics.ts';
@@ -34,6 +35,7 @@ export {
   type ScopeMetrics,
 } from './metrics/metric-producer.ts';
 export type { BindableHistogram, BoundHistogram } from './metrics/sync-instruments.ts';
+export type { View, ViewAggregation, ViewSelector, ViewStream } from './metrics/view.ts';
 export type { Options } from './options.ts';
 export type { OtelSampler, OtelSamplingResult } from './trace/plugged-sampler.ts';
 export type {
@@ -50,6 +52,8 @@ export type { TransportStats } from './transport/transport.ts';
 export interface StartOptions extends Partial<Options> {
   /** A sampler of the OpenTelemetry SDK in the place of `tracesSampler`; rules come before it. See `docs/sampling.md`. */
   readonly sampler?: OtelSampler;
+  /** Which instruments become which metrics; see `docs/metrics.md`. */
+  readonly views?: readonly View[];
 }
 
 /** The running agent. */
@@ -73,16 +77,16 @@ let running: Tricord | undefined;
  * propagator. A second call gives the agent that is running. Undefined when `OTEL_SDK_DISABLED` turns it off.
  *
  * @param given options that take precedence over the environment's; see `docs/options.md`
- * @throws OptionError for an option given in code, or a certificate or endpoint, that cannot be used
+ * @throws OptionError for an option or a view given in code, or a certificate or endpoint, that cannot be used
  */
-export function start({ sampler, ...given }: StartOptions = {}): Tricord | undefined {
+export function start({ sampler, views = [], ...given }: StartOptions = {}): Tricord | undefined {
   if (running !== undefined) return running;
   if (sampler !== undefined && typeof sampler?.shouldSample !== 'function')
     throw new OptionError('Option "sampler" takes an object with the method "shouldSample".');
   const { options, warnings } = configured(given);
   if (options.logLevel !== 'none') for (const warning of warnings) notices.say(warning);
   if (options.disabled) return undefined;
-  running = new Agent(options, sampler);
+  running = new Agent(options, { sampler, views: checkedViews(views) });
   return running;
 }
 
@@ -111,6 +115,12 @@ function readConfigurationFile(path: string): ReadConfiguration {
   }
 }
 
+/** What only code can give. */
+interface InCode {
+  readonly sampler: OtelSampler | undefined;
+  readonly views: readonly CheckedView[];
+}
+
 class Agent implements Tricord {
   readonly options: Readonly<Options>;
   readonly #plugged: OtelSampler | undefined;
@@ -128,7 +138,7 @@ class Agent implements Tricord {
   readonly #served: { disable(): void }[] = [];
   #down: Promise<boolean> | undefined;
 
-  constructor(options: Readonly<Options>, sampler: OtelSampler | undefined) {
+  constructor(options: Readonly<Options>, { sampler, views }: InCode) {
     this.options = options;
     this.#plugged = sampler;
     this.#watch = new CollectorWatch(options.endpoint, line => this.#tell(line), options.doctor);
@@ -141,7 +151,8 @@ class Agent implements Tricord {
     });
     if (options.doctor) this.#tell(startLine(options, resource));
     this.#transport = openTransport(options, resource, this.#watch);
-    this.#meters = createMeterProvider(options, this.#transport, seconds => this.#timeCollection?.(seconds));
+    const collected = (seconds: number): void => this.#timeCollection?.(seconds);
+    this.#meters = createMeterProvider(options, views, this.#transport, collected);
     this.#tracers = options.tracesExporter === 'otlp' ? this.#tracerProvider() : undefined;
     this.#loggers = options.logsExporter === 'otlp' ? this.#loggerProvider() : undefined;
     this.#showDiagnostics();
@@ -281,14 +292,16 @@ function spanLimitsOf(options: Readonly<Options>): SpanLimits {
 
 function createMeterProvider(
   options: Readonly<Options>,
+  views: readonly CheckedView[],
   { sink }: Transport,
   collected: (seconds: number) => void,
 ): MeterProvider {
-  const { cardinalityLimit, exemplarFilter, histogramAggregation } = options;
+  const { cardinalityLimit, exemplarFilter, histogramAggregation, temporalityPreference } = options;
   return new MeterProvider({
-    ...{ sink, cardinalityLimit, exemplarFilter, histogramAggregation },
+    ...{ sink, cardinalityLimit, exemplarFilter, histogramAggregation, temporalityPreference, views },
     labels: options.metricLabels,
     interval: options.metricExportInterval,
+    timeout: options.metricExportTimeout,
     producers: processProducers,
     collected,
   });

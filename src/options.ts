@@ -54,6 +54,8 @@ export interface Options {
   tracesRules: SamplingRules;
   propagators: readonly string[];
   metricExportInterval: number;
+  metricExportTimeout: number;
+  temporalityPreference: 'cumulative' | 'delta' | 'lowmemory';
   exemplarFilter: 'trace_based' | 'always_on' | 'always_off';
   histogramAggregation: 'explicit_bucket_histogram' | 'base2_exponential_bucket_histogram';
   cardinalityLimit: number;
@@ -233,6 +235,18 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
     10_000,
     milliseconds(10, 3_600_000),
     'How often metrics are collected.',
+  ),
+  metricExportTimeout: quantity(
+    'OTEL_METRIC_EXPORT_TIMEOUT',
+    5000,
+    milliseconds(1, 3_600_000),
+    'How long a collection waits for asynchronous callbacks.',
+  ),
+  temporalityPreference: choice(
+    'OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE',
+    ['cumulative', 'delta', 'lowmemory'],
+    'cumulative',
+    'Whether points say what was measured since the start, or since the last point: see [metrics](metrics.md#temporality).',
   ),
   exemplarFilter: choice(
     'OTEL_METRICS_EXEMPLAR_FILTER',

@@ -1,53 +1,75 @@
-// What every aggregation has: its metric's description, its series, its exemplars, and the time it is read at.
+// What every aggregation has: its metric's description, its series, its exemplars, and the interval it is read for.
 import type { Attributes, Context } from '@opentelemetry/api';
 import { Labels } from '../context/labels.ts';
 import { AggregationTemporality } from '../transport/otlp/metrics.ts';
+import type { AttributeFilter } from './attribute-filter.ts';
 import { type ExemplarRules, ExemplarSlots } from './exemplar-slots.ts';
 import { measuredUnder } from './measurement-context.ts';
+import { warnOfOverflow } from './overflow-warning.ts';
 import { type SeriesBounds, SeriesIndex } from './series-index.ts';
 
-/** How an instrument presents itself on the wire. */
+/** How a stream presents itself on the wire. */
 export interface Descriptor {
   readonly name: string;
   readonly description: string;
   readonly unit: string;
 }
 
-/** What the aggregations of one provider share. */
-export interface AggregationRules {
+/** What the aggregation of one stream goes by. */
+export interface StreamRules {
   readonly bounds: SeriesBounds;
   readonly exemplars: ExemplarRules;
   readonly clock: { now(): number };
+  readonly temporality: AggregationTemporality;
+  /** Which attributes make a series; undefined for all. */
+  readonly filter: AttributeFilter | undefined;
 }
 
 /**
  * Measurements are aggregated where they are made: slots of flat typed arrays, `width` of them per series, that grow by
- * doubling and are never given back. Values are cumulative since `startTime`.
+ * doubling and are never given back.
+ *
+ *     cumulative: since a series' first measurement        delta: since the series' points were last written
+ *     ├──────────┼──────────┼──────────▶                   ├──────────┼─ no room ┼──────────┼──▶
+ *     start ─────▶                                         start ─────▶
+ *     start ────────────────▶                                         start ────────────────▶
+ *
+ * Points are written in the order of their series, up to where the sink had no room. Under delta the first series, which were
+ * written, are then forgotten, and the others keep what they have with its start: no measurement is lost or counted twice.
  */
 export abstract class Aggregation {
   readonly name: string;
   readonly description: string;
   readonly unit: string;
-  readonly temporality: AggregationTemporality = AggregationTemporality.cumulative;
-  protected readonly exemplars: ExemplarSlots;
-  protected readonly startTime: number;
-  protected series: SeriesIndex;
+  readonly temporality: AggregationTemporality;
+  readonly exemplars: ExemplarSlots;
+  protected readonly series: SeriesIndex;
   /** Nanoseconds since the anchor: when the values were read. */
   protected time = 0;
-  readonly #rules: AggregationRules;
+  /** Nanoseconds since the anchor: when they were read before, or the instrument was made. */
+  protected intervalStart: number;
+  readonly #rules: StreamRules;
 
-  constructor(descriptor: Descriptor, rules: AggregationRules) {
-    this.name = descriptor.name;
-    this.description = descriptor.description;
-    this.unit = descriptor.unit;
+  constructor({ name, description, unit }: Descriptor, rules: StreamRules) {
+    this.name = name;
+    this.description = description;
+    this.unit = unit;
+    this.temporality = rules.temporality;
+    this.intervalStart = rules.clock.now();
     this.#rules = rules;
-    this.startTime = rules.clock.now();
-    this.series = new SeriesIndex(rules.bounds);
     this.exemplars = new ExemplarSlots(rules.exemplars);
+    this.series = new SeriesIndex(rules.bounds, {
+      startTime: () => (this.isDelta ? this.intervalStart : rules.clock.now()),
+      overflows: sets => warnOfOverflow(name, rules.bounds.cardinalityLimit, sets),
+    });
   }
 
   get size(): number {
     return this.series.count;
+  }
+
+  protected get isDelta(): boolean {
+    return this.temporality === AggregationTemporality.delta;
   }
 
   /** The labels that the series of a measurement depends on; where none becomes an attribute, no context is looked for. */
@@ -60,14 +82,19 @@ export abstract class Aggregation {
     this.time = time;
   }
 
-  /** Ends the interval, after its points have been written. */
-  advance(): void {
+  /** Ends the interval, after its first `written` points have been written. */
+  advance(written: number): void {
+    this.intervalStart = this.time;
+    if (this.isDelta) {
+      if (written === 0) return;
+      this.forget(written);
+    }
     this.exemplars.advance();
   }
 
-  /** Forgets all series. */
-  protected clear(): void {
-    this.series = new SeriesIndex(this.#rules.bounds);
+  /** Forgets the first `count` series. */
+  protected forget(count: number): void {
+    this.series.forget(count);
   }
 }
 

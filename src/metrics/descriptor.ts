@@ -8,17 +8,18 @@ import {
   ValueType,
 } from '@opentelemetry/api';
 import { limits } from '../limits.ts';
-import { defaultBounds } from './explicit-histogram.ts';
 import type { NumberDescriptor } from './number-aggregation.ts';
 
-export type InstrumentKind =
-  | 'counter'
-  | 'up-down counter'
-  | 'gauge'
-  | 'histogram'
-  | 'observable counter'
-  | 'observable up-down counter'
-  | 'observable gauge';
+export const instrumentKinds = [
+  'counter',
+  'up_down_counter',
+  'gauge',
+  'histogram',
+  'observable_counter',
+  'observable_up_down_counter',
+  'observable_gauge',
+] as const;
+export type InstrumentKind = (typeof instrumentKinds)[number];
 
 /** Metrics API specification, "Instrument name syntax". The bound in the pattern would make it slow to compile. */
 const validName = /^[a-zA-Z][a-zA-Z0-9_.\-/]*$/;
@@ -33,7 +34,8 @@ export class InstrumentDescriptor implements NumberDescriptor {
   readonly description: string;
   readonly unit: string;
   readonly integer: boolean;
-  #warned = false;
+  /** Boundaries that a histogram's author advises; undefined when there are none, or none that can be used. */
+  readonly advisedBounds: readonly number[] | undefined;
 
   constructor(kind: InstrumentKind, name: string, options: MetricOptions | undefined) {
     this.kind = kind;
@@ -41,18 +43,12 @@ export class InstrumentDescriptor implements NumberDescriptor {
     this.description = typeof options?.description === 'string' ? options.description : '';
     this.unit = typeof options?.unit === 'string' ? options.unit : '';
     this.integer = options?.valueType === ValueType.INT;
+    this.advisedBounds = kind === 'histogram' ? advisedBounds(name, options) : undefined;
   }
 
   /** Of instruments with the same name: whether they are one and the same. */
   equals(other: InstrumentDescriptor): boolean {
     return this.kind === other.kind && this.unit === other.unit && this.integer === other.integer;
-  }
-
-  /** Warns, once, when another description of the name says something else. */
-  meets(other: InstrumentDescriptor): void {
-    if (this.#warned || (this.equals(other) && this.description === other.description)) return;
-    this.#warned = true;
-    diag.warn(`The metric ${other} is in conflict with ${this}.`);
   }
 
   toString(): string {
@@ -61,20 +57,23 @@ export class InstrumentDescriptor implements NumberDescriptor {
   }
 }
 
-/** The advised boundaries where they can be used, the default ones otherwise. */
-export function boundsFor(name: string, options: MetricOptions | undefined): readonly number[] {
-  const advised: unknown = options?.advice?.explicitBucketBoundaries;
-  if (advised === undefined) return defaultBounds;
-  const usable =
-    Array.isArray(advised) &&
-    advised.length < limits.histogram_buckets_max &&
-    advised.every((bound, i) => Number.isFinite(bound) && (i === 0 || bound > advised[i - 1]));
-  if (usable) return advised;
-  const most = limits.histogram_buckets_max - 1;
-  diag.warn(
-    `The boundaries advised for "${name}" are not used: they take up to ${most} finite, ascending numbers.`,
+/** Whether a histogram can have these boundaries. */
+export function areBounds(value: unknown): value is readonly number[] {
+  return (
+    Array.isArray(value) &&
+    value.length < limits.histogram_buckets_max &&
+    value.every((bound, i) => Number.isFinite(bound) && (i === 0 || bound > value[i - 1]))
   );
-  return defaultBounds;
+}
+
+export const boundsShape: string = `up to ${limits.histogram_buckets_max - 1} finite, ascending numbers`;
+
+function advisedBounds(name: string, options: MetricOptions | undefined): readonly number[] | undefined {
+  const advised: unknown = options?.advice?.explicitBucketBoundaries;
+  if (advised === undefined) return undefined;
+  if (areBounds(advised)) return [...advised];
+  diag.warn(`The boundaries advised for "${name}" are not used: they take ${boundsShape}.`);
+  return undefined;
 }
 
 /** Takes everything and keeps nothing: what a refused instrument is. */

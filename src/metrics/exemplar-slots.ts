@@ -1,5 +1,5 @@
 // Keeps, per slot, one measurement of the interval as an exemplar: each that may serve with the same chance.
-import type { Context } from '@opentelemetry/api';
+import type { Attributes, Context } from '@opentelemetry/api';
 import { randomWord, type SpanIdentity } from '../context/identity.ts';
 import { Labels } from '../context/labels.ts';
 import type { ObservabilityContext } from '../context/observability-context.ts';
@@ -17,14 +17,18 @@ class Slot implements ExemplarRecord {
   time = 0;
   identity: SpanIdentity | undefined;
   labels: Labels = Labels.empty;
+  /** Attributes of the measurement that a view left out. */
+  rest: AttributeList | undefined;
   filteredAttributes: AttributeList | undefined;
 }
 
 const none: readonly ExemplarRecord[] = [];
 
-/** What the slots of one provider have in common. */
+/** What the slots of one stream have in common. */
 export interface ExemplarRules {
   readonly filter: ExemplarFilter;
+  /** What of a measurement's attributes its series does not say. */
+  readonly rest?: ((attributes: Attributes) => AttributeList) | undefined;
   /** Labels that are attributes of the series already, and so do not appear in its exemplars. */
   readonly labels: readonly string[];
   readonly clock: { now(): number };
@@ -45,6 +49,8 @@ const SLOTS_MIN = 16;
  * Invariant: where `next` is 0 the slot is empty; the next one to be kept is due when `seen` has reached `next`.
  */
 export class ExemplarSlots {
+  /** All attributes of the measurement under way, where a view leaves out some. */
+  measured: Attributes | undefined;
   readonly #rules: ExemplarRules;
   readonly #slots: (Slot | undefined)[] = [];
   #seen = new Float64Array(SLOTS_MIN);
@@ -71,6 +77,7 @@ export class ExemplarSlots {
     slot.time = this.#rules.clock.now();
     slot.identity = context.identity;
     slot.labels = context.labels;
+    slot.rest = this.measured && this.#rules.rest?.(this.measured);
     // The chance that none of those up to the n-th is kept is seen / n.
     this.#next[index] = Math.floor((seen * TWO_32) / ((randomWord() >>> 0) + 1)) + 1;
     this.#empty = false;
@@ -96,17 +103,20 @@ export class ExemplarSlots {
     for (let index = first; index < first + count; index++) {
       const slot = this.#slots[index];
       if (slot === undefined || this.#next[index] === 0) continue;
-      slot.filteredAttributes = this.#filtered(slot.labels);
+      slot.filteredAttributes = this.#filtered(slot);
       found.push(slot);
     }
     return found;
   }
 
-  #filtered(labels: Labels): AttributeList | undefined {
-    if (labels.count === 0) return undefined;
+  /** The labels and attributes that are not among those of the series; an attribute wins over a label of the same key. */
+  #filtered({ labels, rest }: Slot): AttributeList | undefined {
+    if (labels.count === 0) return rest;
     const { labels: allowed } = this.#rules;
-    const keys = labels.keys.filter(key => !allowed.includes(key));
-    return { keys, values: keys.map(key => labels.get(key)), count: keys.length };
+    const ownKeys = rest?.keys ?? [];
+    const keys = labels.keys.filter(key => !allowed.includes(key) && !ownKeys.includes(key));
+    const values = [...keys.map(key => labels.get(key)), ...(rest?.values ?? [])];
+    return { keys: [...keys, ...ownKeys], values, count: values.length };
   }
 
   /** Begins the next interval: exemplars are reported once. */

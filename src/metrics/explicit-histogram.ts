@@ -2,13 +2,20 @@
 import type { Attributes, Context } from '@opentelemetry/api';
 import { Labels } from '../context/labels.ts';
 import type { HistogramPoint, HistogramRecord } from '../transport/otlp/metrics.ts';
-import { Aggregation, type AggregationRules, type Descriptor, type SeriesRecorder } from './aggregation.ts';
-import { grown } from './slots.ts';
+import { Aggregation, type Descriptor, type SeriesRecorder, type StreamRules } from './aggregation.ts';
+import { grown, moveToFront } from './slots.ts';
 
 /** The default bounds of the metrics SDK specification, "Explicit Bucket Histogram Aggregation". */
 export const defaultBounds: readonly number[] = [
   0, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000,
 ];
+
+/** What of a histogram is reported beside its counts. */
+export interface HistogramExtras {
+  /** Not of measurements that may be negative: their sum would go up and down. */
+  readonly sum: boolean;
+  readonly minMax: boolean;
+}
 
 /** Slots of a series behind its bucket counts. */
 const SUM = 0;
@@ -27,14 +34,21 @@ export class ExplicitHistogram extends Aggregation implements SeriesRecorder, Hi
   readonly #bounds: Float64Array;
   readonly #buckets: number;
   readonly #width: number;
+  readonly #extras: HistogramExtras;
   #slots: Float64Array = new Float64Array(0);
 
   /** @param bounds finite and strictly ascending */
-  constructor(descriptor: Descriptor, rules: AggregationRules, bounds: readonly number[]) {
+  constructor(
+    descriptor: Descriptor,
+    rules: StreamRules,
+    bounds: readonly number[],
+    extras: HistogramExtras,
+  ) {
     super(descriptor, rules);
     this.#bounds = Float64Array.from(bounds);
     this.#buckets = bounds.length + 1;
     this.#width = this.#buckets + EXTRA;
+    this.#extras = extras;
   }
 
   record(value: number, attributes: Attributes | undefined, context: Context | undefined): void {
@@ -74,10 +88,19 @@ export class ExplicitHistogram extends Aggregation implements SeriesRecorder, Hi
   #grow(series: number): void {
     const before = this.#slots.length;
     this.#slots = grown(this.#slots, (series + 1) * this.#width);
-    for (let at = before + this.#buckets; at < this.#slots.length; at += this.#width) {
+    this.#clearExtremes(before);
+  }
+
+  #clearExtremes(from: number): void {
+    for (let at = from + this.#buckets; at < this.#slots.length; at += this.#width) {
       this.#slots[at + MIN] = Number.POSITIVE_INFINITY;
       this.#slots[at + MAX] = Number.NEGATIVE_INFINITY;
     }
+  }
+
+  protected override forget(count: number): void {
+    this.#clearExtremes(moveToFront(this.#slots, this.#width, count, this.size));
+    super.forget(count);
   }
 
   point(index: number): HistogramPoint {
@@ -86,12 +109,12 @@ export class ExplicitHistogram extends Aggregation implements SeriesRecorder, Hi
     const counts = this.#slots.subarray(first, extra);
     return {
       attributes: this.series.attributes[index]!,
-      startTime: this.startTime,
+      startTime: this.series.startTimes[index]!,
       time: this.time,
       count: counts.reduce((total, count) => total + count, 0),
-      sum: this.#slots[extra + SUM]!,
-      min: this.#slots[extra + MIN],
-      max: this.#slots[extra + MAX],
+      sum: this.#extras.sum ? this.#slots[extra + SUM] : undefined,
+      min: this.#extras.minMax ? this.#slots[extra + MIN] : undefined,
+      max: this.#extras.minMax ? this.#slots[extra + MAX] : undefined,
       bounds: this.#bounds,
       counts,
       exemplars: this.exemplars.since(index * this.#buckets, this.#buckets),

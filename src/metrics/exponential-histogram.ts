@@ -2,14 +2,22 @@
 import type { Attributes, Context } from '@opentelemetry/api';
 import { Labels } from '../context/labels.ts';
 import type { ExponentialHistogramPoint, ExponentialHistogramRecord } from '../transport/otlp/metrics.ts';
-import { Aggregation, type SeriesRecorder } from './aggregation.ts';
-import { grown } from './slots.ts';
+import { Aggregation, type Descriptor, type SeriesRecorder, type StreamRules } from './aggregation.ts';
+import { grown, moveToFront } from './slots.ts';
+
+/** How large and how fine exponential histograms are. */
+export interface ExponentialShape {
+  /** Buckets, beside the one of the zeros. */
+  readonly maxSize: number;
+  readonly maxScale: number;
+  readonly minMax: boolean;
+}
 
 /** Defaults of the metrics SDK specification, "Base2 Exponential Bucket Histogram Aggregation". */
-const BUCKETS_MAX = 160;
-const SCALE_MAX = 20;
-/** Exemplars of one series: by binary magnitude, so that they spread over the range. */
-const EXEMPLARS = 20;
+export const defaultShape: ExponentialShape = { maxSize: 160, maxScale: 20, minMax: true };
+
+/** Exemplars of one series, where it has as many buckets: by binary magnitude, so that they spread over the range. */
+const EXEMPLARS_MAX = 20;
 
 /** Slots of a series before its bucket counts. */
 const SUM = 0;
@@ -21,7 +29,6 @@ const SCALE = 4;
 const OFFSET = 5;
 const LENGTH = 6;
 const BUCKETS = 7;
-const WIDTH = BUCKETS + BUCKETS_MAX;
 
 const double = new Float64Array(1);
 const doubleWords = new Uint32Array(double.buffer);
@@ -51,15 +58,27 @@ export function bucketIndex(value: number, scale: number): number {
 }
 
 /**
- *     series: │ sum │ min │ max │ zeros │ scale │ offset │ length │ count × 160 │
+ *     series: │ sum │ min │ max │ zeros │ scale │ offset │ length │ count × maxSize │
  *
- * Invariant: the count at place i, 0 ≤ i < length ≤ 160, belongs to bucket `offset + i` of `scale`; places from length on
- * are 0. The scale only ever falls: when a value would need a 161st bucket, neighbours merge in pairs until it fits.
+ * Invariant: the count at place i, 0 ≤ i < length ≤ maxSize, belongs to bucket `offset + i` of `scale`; places from length on
+ * are 0. The scale only ever falls: when a value would need one bucket more, neighbours merge in pairs until it fits. At scale -10
+ * two buckets hold all doubles.
  * Measurements are not negative.
  */
 export class ExponentialHistogram extends Aggregation implements SeriesRecorder, ExponentialHistogramRecord {
   readonly type = 'exponentialHistogram';
+  readonly #shape: ExponentialShape;
+  readonly #width: number;
+  readonly #exemplars: number;
   #slots: Float64Array = new Float64Array(0);
+
+  /** @param shape `maxSize` at least 2 */
+  constructor(descriptor: Descriptor, rules: StreamRules, shape: ExponentialShape) {
+    super(descriptor, rules);
+    this.#shape = shape;
+    this.#width = BUCKETS + shape.maxSize;
+    this.#exemplars = Math.min(shape.maxSize, EXEMPLARS_MAX);
+  }
 
   record(value: number, attributes: Attributes | undefined, context: Context | undefined): void {
     this.recordIn(this.series.find(attributes, this.labelsUnder(context)), value, context);
@@ -70,7 +89,7 @@ export class ExponentialHistogram extends Aggregation implements SeriesRecorder,
   }
 
   recordIn(series: number, value: number, context: Context | undefined): void {
-    const first = series * WIDTH;
+    const first = series * this.#width;
     if (first >= this.#slots.length) this.#grow(series);
     const slots = this.#slots;
     slots[first + SUM]! += value;
@@ -78,17 +97,26 @@ export class ExponentialHistogram extends Aggregation implements SeriesRecorder,
     if (value > slots[first + MAX]!) slots[first + MAX] = value;
     if (value === 0) slots[first + ZEROS]! += 1;
     else slots[this.#place(first, value)]! += 1;
-    this.exemplars.take(series * EXEMPLARS + exemplarSlot(value), value, context);
+    this.exemplars.take(series * this.#exemplars + exemplarSlot(value, this.#exemplars), value, context);
   }
 
   #grow(series: number): void {
     const before = this.#slots.length;
-    this.#slots = grown(this.#slots, (series + 1) * WIDTH);
-    for (let first = before; first < this.#slots.length; first += WIDTH) {
+    this.#slots = grown(this.#slots, (series + 1) * this.#width);
+    this.#clearRanges(before);
+  }
+
+  #clearRanges(from: number): void {
+    for (let first = from; first < this.#slots.length; first += this.#width) {
       this.#slots[first + MIN] = Number.POSITIVE_INFINITY;
       this.#slots[first + MAX] = Number.NEGATIVE_INFINITY;
-      this.#slots[first + SCALE] = SCALE_MAX;
+      this.#slots[first + SCALE] = this.#shape.maxScale;
     }
+  }
+
+  protected override forget(count: number): void {
+    this.#clearRanges(moveToFront(this.#slots, this.#width, count, this.size));
+    super.forget(count);
   }
 
   /** The slot that counts `value`; makes room for it first. */
@@ -112,7 +140,7 @@ export class ExponentialHistogram extends Aggregation implements SeriesRecorder,
     const offset = slots[first + OFFSET]!;
     const low = Math.min(index, offset);
     const high = Math.max(index, offset + length - 1);
-    if (high - low >= BUCKETS_MAX) {
+    if (high - low >= this.#shape.maxSize) {
       this.#halve(first);
       return this.#place(first, value);
     }
@@ -146,26 +174,27 @@ export class ExponentialHistogram extends Aggregation implements SeriesRecorder,
 
   point(index: number): ExponentialHistogramPoint {
     const slots = this.#slots;
-    const first = index * WIDTH;
+    const first = index * this.#width;
+    const { minMax } = this.#shape;
     const counts = slots.subarray(first + BUCKETS, first + BUCKETS + slots[first + LENGTH]!);
     const zeroCount = slots[first + ZEROS]!;
     return {
       attributes: this.series.attributes[index]!,
-      startTime: this.startTime,
+      startTime: this.series.startTimes[index]!,
       time: this.time,
       count: counts.reduce((total, count) => total + count, zeroCount),
       sum: slots[first + SUM]!,
-      min: slots[first + MIN],
-      max: slots[first + MAX],
+      min: minMax ? slots[first + MIN] : undefined,
+      max: minMax ? slots[first + MAX] : undefined,
       scale: slots[first + SCALE]!,
       zeroCount,
       offset: slots[first + OFFSET]!,
       counts,
-      exemplars: this.exemplars.since(index * EXEMPLARS, EXEMPLARS),
+      exemplars: this.exemplars.since(index * this.#exemplars, this.#exemplars),
     };
   }
 }
 
-function exemplarSlot(value: number): number {
-  return (exponentOf(Math.max(value, SMALLEST_NORMAL)) + 1022) % EXEMPLARS;
+function exemplarSlot(value: number, slots: number): number {
+  return (exponentOf(Math.max(value, SMALLEST_NORMAL)) + 1022) % slots;
 }

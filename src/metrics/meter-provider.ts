@@ -13,22 +13,25 @@ import { encodeMetric, type MetricRecord } from '../transport/otlp/metrics.ts';
 import { type ScopeRecord, Signal, type Sink } from '../transport/otlp/record.ts';
 import type { Writer } from '../transport/otlp/writer.ts';
 import type { ExemplarFilter } from './exemplar-slots.ts';
-import { type HistogramAggregation, Meter, type MeterRules } from './meter.ts';
+import { Meter, type MeterRules } from './meter.ts';
 import { type MetricCounters, newMetricCounters } from './metric-counters.ts';
 import type { MetricProducer } from './metric-producer.ts';
 import { ObservationRound } from './observables.ts';
+import type { HistogramAggregation } from './streams.ts';
+import type { TemporalityPreference } from './temporality.ts';
+import type { CheckedView } from './view.ts';
 
 export interface MeterProviderOptions {
   readonly sink: Sink;
   readonly clock?: Clock;
-  /** Series of one instrument, the overflow series included; at least 2. */
+  /** Series of one metric, beside the one of the overflow. */
   readonly cardinalityLimit?: number;
   /** Labels of the context that become attributes of every measurement made under it. */
   readonly labels?: readonly string[];
   readonly exemplarFilter?: ExemplarFilter;
   readonly histogramAggregation?: HistogramAggregation;
-  /** By instrument name, where it differs from `histogramAggregation`. */
-  readonly histogramAggregations?: Readonly<Record<string, HistogramAggregation>>;
+  readonly temporalityPreference?: TemporalityPreference;
+  readonly views?: readonly CheckedView[];
   /** Milliseconds between two collections. */
   readonly interval?: number;
   /** Milliseconds that asynchronous callbacks and producers have to answer. */
@@ -44,6 +47,8 @@ const defaults = {
   labels: [] as readonly string[],
   exemplarFilter: 'trace_based',
   histogramAggregation: 'explicit_bucket_histogram',
+  temporalityPreference: 'cumulative',
+  views: [] as readonly CheckedView[],
   interval: 10_000,
   timeout: 5000,
   producers: [] as readonly MetricProducer[],
@@ -69,12 +74,7 @@ export class MeterProvider implements OtelMeterProvider {
   #due = 0;
 
   constructor(options: MeterProviderOptions) {
-    const { cardinalityLimit, exemplarFilter, histogramAggregation, interval, timeout, producers } = {
-      ...defaults,
-      ...options,
-    };
-    const labels = [...new Set(options.labels ?? defaults.labels)];
-    const { counters } = this;
+    const { interval, timeout, producers, ...rules } = { ...defaults, ...options };
     const clock = options.clock ?? processClock;
     this.#sink = options.sink;
     this.#clock = clock;
@@ -83,12 +83,14 @@ export class MeterProvider implements OtelMeterProvider {
     this.#producers = producers;
     this.#collected = options.collected;
     this.#rules = {
-      bounds: { cardinalityLimit, labels, counters },
-      exemplars: { filter: exemplarFilter, labels, clock },
+      counters: this.counters,
       clock,
-      counters,
-      histogramAggregation,
-      histogramAggregations: new Map(Object.entries(options.histogramAggregations ?? {})),
+      cardinalityLimit: rules.cardinalityLimit,
+      labels: [...new Set(rules.labels)],
+      exemplarFilter: rules.exemplarFilter,
+      histogramAggregation: rules.histogramAggregation,
+      temporalityPreference: rules.temporalityPreference,
+      views: rules.views,
       admit: () => this.#instruments++ < limits.instruments_max,
     };
   }
@@ -107,6 +109,8 @@ export class MeterProvider implements OtelMeterProvider {
       this.counters.refused++;
       return createNoopMeter();
     }
+    if (scope.name === '')
+      diag.warn('A meter has no name: its metrics are sent without the name of a scope.');
     const meter = new Meter(scope, this.#rules);
     this.#meters.set(key, meter);
     return meter;
@@ -119,7 +123,7 @@ export class MeterProvider implements OtelMeterProvider {
     this.#timer.unref();
   }
 
-  /** A collection holds all that the ones before it held: with room for one in n, only each n-th is made. */
+  /** A collection holds all since the last one that was made: with room for one in n, only each n-th is made. */
   #turn(): void {
     this.#due += this.#sink.room();
     if (this.#due < 1) return;
@@ -224,19 +228,24 @@ export class MeterProvider implements OtelMeterProvider {
 
   /**
    * One metric as a frame, or several when its points do not fit into one. Points that the sink has no room for are
-   * lost to it, not to us: they are cumulative, and come again with the next collection.
+   * lost to it, not to us: they come again with the next collection.
+   *
+   * @returns how many points, from the first on, the sink took or counted as dropped
    */
-  #write(scope: ScopeRecord, metric: MetricRecord): void {
+  #write(scope: ScopeRecord, metric: MetricRecord): number {
     let next = 0;
     while (next < metric.size) {
       const first = next;
       const writer = this.#sink.begin(Signal.metrics, this.#sink.scope(scope), false);
-      if (writer === null) return;
+      if (writer === null) return first;
       next = encode(writer, metric, first);
+      const fits = next > first;
       // A point that no frame holds goes to the sink as well, which counts it as dropped.
-      if (next === first) next++;
+      if (!fits) next++;
       this.#sink.commit(next - first);
+      if (!fits && this.#sink.room() < 1) return first;
     }
+    return metric.size;
   }
 }
 

@@ -16,30 +16,23 @@ import {
 import { limits } from '../limits.ts';
 import type { MetricRecord } from '../transport/otlp/metrics.ts';
 import type { ScopeRecord } from '../transport/otlp/record.ts';
-import type { Aggregation, AggregationRules } from './aggregation.ts';
-import {
-  boundsFor,
-  InstrumentDescriptor,
-  type InstrumentKind,
-  isValidName,
-  noInstrument,
-} from './descriptor.ts';
-import { ExplicitHistogram } from './explicit-histogram.ts';
-import { ExponentialHistogram } from './exponential-histogram.ts';
-import type { MetricCounters } from './metric-counters.ts';
-import { LastValueAggregation, ObservedAggregation, SumAggregation } from './number-aggregation.ts';
+import type { Aggregation, Recorder } from './aggregation.ts';
+import { InstrumentDescriptor, type InstrumentKind, isValidName, noInstrument } from './descriptor.ts';
 import { BatchObservation, ObservableInstrument, type ObservationRound } from './observables.ts';
+import { combined } from './recorders.ts';
+import { StreamNames } from './stream-names.ts';
+import {
+  newObservedStream,
+  newStream,
+  type ProviderRules,
+  plansFor,
+  type Stream,
+  type StreamPlan,
+} from './streams.ts';
 import { BucketHistogram, LastValueGauge, SumCounter, SumUpDownCounter } from './sync-instruments.ts';
 
-/** How histograms aggregate (`OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`). */
-export type HistogramAggregation = 'explicit_bucket_histogram' | 'base2_exponential_bucket_histogram';
-
 /** What the meters of one provider share. */
-export interface MeterRules extends AggregationRules {
-  readonly counters: MetricCounters;
-  readonly histogramAggregation: HistogramAggregation;
-  /** By instrument name, where it differs from the default. */
-  readonly histogramAggregations: ReadonlyMap<string, HistogramAggregation>;
+export interface MeterRules extends ProviderRules {
   /** Whether one more instrument may be made. */
   admit(): boolean;
 }
@@ -48,6 +41,7 @@ type Instrument = SumCounter | SumUpDownCounter | LastValueGauge | BucketHistogr
 
 interface Registration {
   readonly descriptor: InstrumentDescriptor;
+  readonly plans: readonly StreamPlan[];
   readonly instrument: Instrument;
 }
 
@@ -59,6 +53,7 @@ export class Meter implements OtelMeter {
   readonly #rules: MeterRules;
   /** By name in lower case: instruments that have a name in common are in conflict, and all of them work. */
   readonly #registrations = new Map<string, Registration[]>();
+  readonly #names = new StreamNames();
   readonly #aggregations: (Aggregation & MetricRecord)[] = [];
   readonly #observables: ObservableInstrument[] = [];
   readonly #batches: BatchObservation[] = [];
@@ -69,60 +64,54 @@ export class Meter implements OtelMeter {
   }
 
   createCounter(name: string, options?: MetricOptions): Counter {
-    return this.#instrument('counter', name, options, descriptor => {
-      const sum = this.#keep(new SumAggregation(descriptor, this.#rules, true));
-      return new SumCounter(sum, this.#rules.counters);
+    return this.#instrument('counter', name, options, plans => {
+      return new SumCounter(recorderOf(this.#streams(plans)), this.#rules.counters);
     });
   }
 
   createUpDownCounter(name: string, options?: MetricOptions): UpDownCounter {
-    return this.#instrument('up-down counter', name, options, descriptor => {
-      const sum = this.#keep(new SumAggregation(descriptor, this.#rules, false));
-      return new SumUpDownCounter(sum, this.#rules.counters);
+    return this.#instrument('up_down_counter', name, options, plans => {
+      return new SumUpDownCounter(recorderOf(this.#streams(plans)), this.#rules.counters);
     });
   }
 
   createGauge(name: string, options?: MetricOptions): Gauge {
-    return this.#instrument('gauge', name, options, descriptor => {
-      const last = this.#keep(new LastValueAggregation(descriptor, this.#rules));
-      return new LastValueGauge(last, this.#rules.counters);
+    return this.#instrument('gauge', name, options, plans => {
+      return new LastValueGauge(recorderOf(this.#streams(plans)), this.#rules.counters);
     });
   }
 
   createHistogram(name: string, options?: MetricOptions): Histogram {
-    return this.#instrument('histogram', name, options, descriptor => {
-      const { histogramAggregation, histogramAggregations, counters } = this.#rules;
-      const aggregation = histogramAggregations.get(name) ?? histogramAggregation;
-      const histogram =
-        aggregation === 'base2_exponential_bucket_histogram'
-          ? this.#keep(new ExponentialHistogram(descriptor, this.#rules))
-          : this.#keep(new ExplicitHistogram(descriptor, this.#rules, boundsFor(name, options)));
-      return new BucketHistogram(histogram, counters);
+    return this.#instrument('histogram', name, options, plans => {
+      const streams = this.#streams(plans);
+      const series = streams.length === 1 ? streams[0]!.series : undefined;
+      return new BucketHistogram(recorderOf(streams), this.#rules.counters, series);
     });
   }
 
   createObservableCounter(name: string, options?: MetricOptions): ObservableCounter {
-    return this.#observable('observable counter', name, options, 'sum', true);
+    return this.#observable('observable_counter', name, options);
   }
 
   createObservableUpDownCounter(name: string, options?: MetricOptions): ObservableUpDownCounter {
-    return this.#observable('observable up-down counter', name, options, 'sum', false);
+    return this.#observable('observable_up_down_counter', name, options);
   }
 
   createObservableGauge(name: string, options?: MetricOptions): ObservableGauge {
-    return this.#observable('observable gauge', name, options, 'gauge', false);
+    return this.#observable('observable_gauge', name, options);
   }
 
-  #observable(
-    kind: InstrumentKind,
-    name: string,
-    options: MetricOptions | undefined,
-    type: 'sum' | 'gauge',
-    monotonic: boolean,
-  ): Observable {
-    return this.#instrument(kind, name, options, descriptor => {
-      const observed = new ObservedAggregation(descriptor, this.#rules, type, monotonic);
-      const instrument = new ObservableInstrument(this.#keep(observed));
+  #streams(plans: readonly StreamPlan[]): Stream[] {
+    const streams = plans.map(plan => newStream(plan, this.#rules));
+    this.#aggregations.push(...streams.map(({ aggregation }) => aggregation));
+    return streams;
+  }
+
+  #observable(kind: InstrumentKind, name: string, options: MetricOptions | undefined): Observable {
+    return this.#instrument(kind, name, options, plans => {
+      const aggregations = plans.map(plan => newObservedStream(plan, this.#rules));
+      const instrument = new ObservableInstrument(aggregations);
+      this.#aggregations.push(...aggregations);
       this.#observables.push(instrument);
       return instrument;
     });
@@ -148,7 +137,7 @@ export class Meter implements OtelMeter {
     kind: InstrumentKind,
     name: string,
     options: MetricOptions | undefined,
-    make: (descriptor: InstrumentDescriptor) => T,
+    make: (plans: readonly StreamPlan[]) => T,
   ): T {
     try {
       return this.#register(kind, name, options, make);
@@ -161,21 +150,22 @@ export class Meter implements OtelMeter {
     kind: InstrumentKind,
     name: string,
     options: MetricOptions | undefined,
-    make: (descriptor: InstrumentDescriptor) => T,
+    make: (plans: readonly StreamPlan[]) => T,
   ): T {
     if (!isValidName(name)) return this.#refused(`${kind}: its name is not valid`, name);
     const namesakes = this.#registrations.get(name.toLowerCase()) ?? [];
     const descriptor = new InstrumentDescriptor(kind, namesakes[0]?.descriptor.name ?? name, options);
     const same = namesakes.find(each => each.descriptor.equals(descriptor));
     if (same !== undefined) {
-      same.descriptor.meets(descriptor);
+      this.#names.repeat(same.descriptor, same.plans, descriptor, name);
       return same.instrument as T;
     }
     if (!this.#rules.admit())
       return this.#refused(`${kind}: there are ${limits.instruments_max} instruments`, name);
-    namesakes[0]?.descriptor.meets(descriptor);
-    const instrument = make(descriptor);
-    this.#registrations.set(name.toLowerCase(), [...namesakes, { descriptor, instrument }]);
+    const plans = plansFor(descriptor, this.scope, this.#rules);
+    const instrument = make(plans);
+    this.#registrations.set(name.toLowerCase(), [...namesakes, { descriptor, plans, instrument }]);
+    this.#names.add(plans);
     return instrument;
   }
 
@@ -187,14 +177,9 @@ export class Meter implements OtelMeter {
     return noInstrument as unknown as T;
   }
 
-  #keep<A extends Aggregation & MetricRecord>(aggregation: A): A {
-    this.#aggregations.push(aggregation);
-    return aggregation;
-  }
-
   /** Calls all callbacks for a new round; returns what is still under way. */
   observe(round: ObservationRound): Promise<void>[] {
-    for (const { aggregation } of this.#observables) aggregation.beginRound();
+    for (const instrument of this.#observables) instrument.beginRound();
     const pending = [
       ...this.#observables.flatMap(instrument => instrument.observe(round)),
       ...this.#batches.map(batch => batch.observe(round)),
@@ -202,13 +187,18 @@ export class Meter implements OtelMeter {
     return pending.filter(each => each !== undefined);
   }
 
-  /** Hands every metric that has points to `write`, as they are at `time`, and begins the next interval. */
-  collect(time: number, write: (metric: MetricRecord) => void): void {
+  /**
+   * Hands every metric that has points to `write`, as they are at `time`, and begins the next interval.
+   *
+   * @param write says how many of the points, from the first on, it need not be given again
+   */
+  collect(time: number, write: (metric: MetricRecord) => number): void {
     for (const aggregation of this.#aggregations) {
-      if (aggregation.size === 0) continue;
       aggregation.readAt(time);
-      write(aggregation);
-      aggregation.advance();
+      aggregation.advance(aggregation.size === 0 ? 0 : write(aggregation));
     }
   }
 }
+
+const recorderOf = (streams: readonly Stream[]): Recorder =>
+  combined(streams.map(({ recorder }) => recorder));

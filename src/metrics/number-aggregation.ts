@@ -1,9 +1,8 @@
-// Sums and last values: one slot per series.
+// Sums and last values of synchronous instruments: one slot per series.
 import type { Attributes, Context } from '@opentelemetry/api';
-import { Labels } from '../context/labels.ts';
 import type { GaugeRecord, NumberPoint, SumRecord } from '../transport/otlp/metrics.ts';
-import { Aggregation, type AggregationRules, type Descriptor, type Recorder } from './aggregation.ts';
-import { grown } from './slots.ts';
+import { Aggregation, type Descriptor, type Recorder, type StreamRules } from './aggregation.ts';
+import { grown, moveToFront } from './slots.ts';
 
 const SERIES_MIN = 4;
 
@@ -12,23 +11,18 @@ export interface NumberDescriptor extends Descriptor {
   readonly integer: boolean;
 }
 
-abstract class NumberAggregation extends Aggregation {
+export abstract class NumberAggregation extends Aggregation {
   readonly integer: boolean;
   protected values: Float64Array = new Float64Array(SERIES_MIN);
 
-  constructor(descriptor: NumberDescriptor, rules: AggregationRules) {
+  constructor(descriptor: NumberDescriptor, rules: StreamRules) {
     super(descriptor, rules);
     this.integer = descriptor.integer;
   }
 
-  protected pointOf(series: number, startTime: number | undefined): NumberPoint {
-    return {
-      attributes: this.series.attributes[series]!,
-      startTime,
-      time: this.time,
-      value: this.values[series]!,
-      exemplars: this.exemplars.since(series, 1),
-    };
+  protected override forget(count: number): void {
+    moveToFront(this.values, 1, count, this.size);
+    super.forget(count);
   }
 }
 
@@ -37,7 +31,7 @@ export class SumAggregation extends NumberAggregation implements Recorder, SumRe
   readonly type = 'sum';
   readonly monotonic: boolean;
 
-  constructor(descriptor: NumberDescriptor, rules: AggregationRules, monotonic: boolean) {
+  constructor(descriptor: NumberDescriptor, rules: StreamRules, monotonic: boolean) {
     super(descriptor, rules);
     this.monotonic = monotonic;
   }
@@ -51,7 +45,13 @@ export class SumAggregation extends NumberAggregation implements Recorder, SumRe
   }
 
   point(index: number): NumberPoint {
-    return this.pointOf(index, this.startTime);
+    return {
+      attributes: this.series.attributes[index]!,
+      startTime: this.series.startTimes[index]!,
+      time: this.time,
+      value: this.values[index]!,
+      exemplars: this.exemplars.since(index, 1),
+    };
   }
 }
 
@@ -68,42 +68,12 @@ export class LastValueAggregation extends NumberAggregation implements Recorder,
   }
 
   point(index: number): NumberPoint {
-    return this.pointOf(index, undefined);
-  }
-}
-
-/**
- * Values that callbacks observe: only the series of the last round are reported, and an observation replaces an earlier
- * one of the same round.
- */
-export class ObservedAggregation extends NumberAggregation {
-  readonly type: 'sum' | 'gauge';
-  readonly monotonic: boolean;
-
-  constructor(
-    descriptor: NumberDescriptor,
-    rules: AggregationRules,
-    type: 'sum' | 'gauge',
-    monotonic: boolean,
-  ) {
-    super(descriptor, rules);
-    this.type = type;
-    this.monotonic = monotonic;
-  }
-
-  /** Starts a round: series that nobody observes any longer make room for others. */
-  beginRound(): void {
-    this.clear();
-  }
-
-  observe(value: number, attributes: Attributes | undefined): void {
-    // Observations are made outside of any work: no labels, no span.
-    const series = this.series.find(attributes, Labels.empty);
-    if (series >= this.values.length) this.values = grown(this.values, series + 1);
-    this.values[series] = this.integer ? Math.trunc(value) : value;
-  }
-
-  point(index: number): NumberPoint {
-    return this.pointOf(index, this.type === 'sum' ? this.startTime : undefined);
+    return {
+      attributes: this.series.attributes[index]!,
+      startTime: undefined,
+      time: this.time,
+      value: this.values[index]!,
+      exemplars: this.exemplars.since(index, 1),
+    };
   }
 }

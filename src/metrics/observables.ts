@@ -8,7 +8,7 @@ import type {
   ObservableResult,
 } from '@opentelemetry/api';
 import type { MetricCounters } from './metric-counters.ts';
-import type { ObservedAggregation } from './number-aggregation.ts';
+import type { ObservedAggregation } from './observed-aggregation.ts';
 
 /** One collection's observations. When it has been read, what a late callback still observes is ignored. */
 export class ObservationRound {
@@ -33,7 +33,7 @@ export class ObservationRound {
       return;
     }
     try {
-      instrument.aggregation.observe(value, attributes);
+      for (const aggregation of instrument.aggregations) aggregation.observe(value, attributes);
     } catch {
       this.#counters.rejected++;
     }
@@ -54,13 +54,13 @@ export class ObservationRound {
   }
 }
 
-/** An observable counter, up-down counter or gauge: the aggregation says which. */
+/** An observable counter, up-down counter or gauge: the aggregations, of which views may make none or several, say which. */
 export class ObservableInstrument implements Observable {
-  readonly aggregation: ObservedAggregation;
+  readonly aggregations: readonly ObservedAggregation[];
   readonly #callbacks = new Set<ObservableCallback>();
 
-  constructor(aggregation: ObservedAggregation) {
-    this.aggregation = aggregation;
+  constructor(aggregations: readonly ObservedAggregation[]) {
+    this.aggregations = aggregations;
   }
 
   addCallback(callback: ObservableCallback): void {
@@ -71,8 +71,18 @@ export class ObservableInstrument implements Observable {
     this.#callbacks.delete(callback);
   }
 
-  /** Calls every callback; returns what is still under way. */
+  beginRound(): void {
+    for (const aggregation of this.aggregations) aggregation.beginRound();
+  }
+
+  /** Whether anybody takes what is observed. */
+  get isUsed(): boolean {
+    return this.aggregations.length > 0;
+  }
+
+  /** Calls every callback, if what they observe is used; returns what is still under way. */
   observe(round: ObservationRound): (Promise<void> | undefined)[] {
+    if (!this.isUsed) return [];
     const result: ObservableResult = {
       observe: (value, attributes) => round.take(this, value, attributes),
     };
@@ -102,6 +112,8 @@ export class BatchObservation {
 
   /** Observations of instruments that the callback was not registered for are ignored. */
   observe(round: ObservationRound): Promise<void> | undefined {
+    if (![...this.instruments].some(each => each instanceof ObservableInstrument && each.isUsed))
+      return undefined;
     const result: BatchObservableResult = {
       observe: (instrument, value, attributes) => {
         const known = instrument instanceof ObservableInstrument && this.instruments.has(instrument);

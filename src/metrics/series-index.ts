@@ -50,13 +50,21 @@ class Step {
 /** The set that stands for all sets beyond the limit (metrics SDK specification, "Overflow attribute"). */
 const overflow: AttributeList = { keys: ['otel.metric.overflow'], values: [true], count: 1 };
 
-/** What every index of one provider is bounded by. */
+/** What an index is bounded by. */
 export interface SeriesBounds {
-  /** Series of one instrument, the overflow series included. */
+  /** Series of one stream; the overflow series comes on top. */
   readonly cardinalityLimit: number;
   /** Labels of the context that become attributes, unless the measurement has an attribute of that key. */
   readonly labels: readonly string[];
   readonly counters: MetricCounters;
+}
+
+/** Whose series they are. */
+export interface SeriesOwner {
+  /** The start time of a series that begins now. */
+  startTime(): number;
+  /** Called once, when a set has found no place among those that there are. */
+  overflows(sets: readonly AttributeList[]): void;
 }
 
 /**
@@ -70,19 +78,42 @@ export interface SeriesBounds {
  * any time, and it is, when it has outgrown its bound.
  */
 export class SeriesIndex {
-  /** The attributes of each series, by number. */
+  /** The attributes of each series, by number, and when it began, in nanoseconds since the anchor. */
   readonly attributes: AttributeList[] = [];
+  readonly startTimes: number[] = [];
+  /** The number of the overflow series; -1 while there is none. */
+  overflow = -1;
   readonly #numbers = new Map<string, number>();
   readonly #bounds: SeriesBounds;
+  readonly #owner: SeriesOwner;
   #root = new Step();
   #steps = 0;
+  #hasOverflowed = false;
 
-  constructor(bounds: SeriesBounds) {
+  constructor(bounds: SeriesBounds, owner: SeriesOwner) {
     this.#bounds = bounds;
+    this.#owner = owner;
   }
 
   get count(): number {
     return this.attributes.length;
+  }
+
+  /** What identifies each series, by number. */
+  names(): string[] {
+    return [...this.#numbers.keys()];
+  }
+
+  /** Forgets the first `count` series; those behind them are numbered from 0 again. */
+  forget(count: number): void {
+    const names = this.names().slice(count);
+    this.attributes.splice(0, count);
+    this.startTimes.splice(0, count);
+    this.#numbers.clear();
+    for (const [number, name] of names.entries()) this.#numbers.set(name, number);
+    this.overflow = Math.max(this.overflow - count, -1);
+    this.#root = new Step();
+    this.#steps = 0;
   }
 
   /** The number of the series; the overflow series' when there are too many. May throw what a getter throws. */
@@ -126,14 +157,11 @@ export class SeriesIndex {
 
   /** The slow path: by the set itself. */
   #resolve(path: readonly [string, unknown][]): number {
-    const { counters, cardinalityLimit } = this.#bounds;
     const set = this.#setOf(path);
     const name = seriesKey(set.keys, set.values);
     const known = this.#numbers.get(name);
-    if (known === undefined && this.#numbers.size >= cardinalityLimit - 1) {
-      counters.overflowed++;
-      return this.#overflow();
-    }
+    const others = this.overflow < 0 ? this.count : this.count - 1;
+    if (known === undefined && others >= this.#bounds.cardinalityLimit) return this.#overflowSeries();
     const series = known ?? this.#add(name, set);
     this.#remember(path, series);
     return series;
@@ -157,13 +185,22 @@ export class SeriesIndex {
 
   #add(name: string, attributes: AttributeList): number {
     const series = this.attributes.push(attributes) - 1;
+    this.startTimes.push(this.#owner.startTime());
     this.#numbers.set(name, series);
     return series;
   }
 
-  #overflow(): number {
-    const name = seriesKey(overflow.keys, overflow.values as CleanValue[]);
-    return this.#numbers.get(name) ?? this.#add(name, overflow);
+  #overflowSeries(): number {
+    this.#bounds.counters.overflowed++;
+    if (!this.#hasOverflowed) {
+      this.#hasOverflowed = true;
+      this.#owner.overflows(this.attributes);
+    }
+    if (this.overflow < 0) {
+      const name = seriesKey(overflow.keys, overflow.values as CleanValue[]);
+      this.overflow = this.#numbers.get(name) ?? this.#add(name, overflow);
+    }
+    return this.overflow;
   }
 
   /** Lays the path of a set that was resolved; those with structured, very long or very many values keep to the slow path. */

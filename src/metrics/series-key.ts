@@ -11,7 +11,7 @@ export function seriesKey(keys: readonly string[], values: readonly CleanValue[]
   return result;
 }
 
-function valueKey(value: CleanValue): string {
+export function valueKey(value: CleanValue): string {
   switch (typeof value) {
     case 'string':
       return sized('s', value);

@@ -6,3 +6,11 @@ export function grown(slots: Float64Array, size: number): Float64Array<ArrayBuff
   larger.set(slots);
   return larger;
 }
+
+/** Moves the slots of the series from `first` to `count` to the front; those behind them become 0. Returns where these begin. */
+export function moveToFront(slots: Float64Array, width: number, first: number, count: number): number {
+  slots.copyWithin(0, first * width, count * width);
+  const end = (count - first) * width;
+  slots.fill(0, end);
+  return end;
+}

@@ -67,11 +67,12 @@ export interface BindableHistogram extends Histogram {
 
 /** Of non-negative measurements. */
 export class BucketHistogram extends SyncInstrument implements BindableHistogram {
-  readonly #series: SeriesRecorder;
+  readonly #series: SeriesRecorder | undefined;
 
-  constructor(recorder: SeriesRecorder, counters: MetricCounters) {
+  /** @param series the recorder where it has series that stay the same */
+  constructor(recorder: Recorder, counters: MetricCounters, series: SeriesRecorder | undefined) {
     super(recorder, counters, 0);
-    this.#series = recorder;
+    this.#series = series;
   }
 
   record(value: number, attributes?: Attributes, context?: Context): void {
@@ -81,25 +82,27 @@ export class BucketHistogram extends SyncInstrument implements BindableHistogram
   /** For who measures often under the same attributes. Under labels, which may become attributes, they are looked up again. */
   bind(attributes: Attributes): BoundHistogram {
     const fixed = { ...attributes };
+    const recorder = this.#series;
+    if (recorder === undefined) return { record: (value, context) => this.take(value, fixed, context) };
     let series = -1;
     const record = (value: number, context?: Context): void => {
-      const plain = this.#series.labelsUnder(context).count === 0;
+      const plain = recorder.labelsUnder(context).count === 0;
       if (plain && series >= 0 && value >= 0 && value < Number.POSITIVE_INFINITY) {
-        this.#series.recordIn(series, value, context);
+        recorder.recordIn(series, value, context);
         return;
       }
       this.take(value, fixed, context);
       // Looked up only when it is there: a series without a measurement is none.
-      if (plain && series < 0) series = this.#seriesOf(fixed);
+      if (plain && series < 0) series = seriesOf(recorder, fixed);
     };
     return { record };
   }
+}
 
-  #seriesOf(attributes: Attributes): number {
-    try {
-      return this.#series.seriesOf(attributes);
-    } catch {
-      return -1;
-    }
+function seriesOf(recorder: SeriesRecorder, attributes: Attributes): number {
+  try {
+    return recorder.seriesOf(attributes);
+  } catch {
+    return -1;
   }
 }

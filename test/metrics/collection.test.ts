@@ -52,22 +52,25 @@ describe('observables', () => {
   });
 
   it('report what was observed this time only; the last observation of a set wins', async () => {
-    const { sink, provider, meter } = fixture({ cardinalityLimit: 3 });
+    const { sink, provider, meter } = fixture({ cardinalityLimit: 2 });
     let round = 0;
-    meter.createObservableGauge('g').addCallback(result => {
-      round++;
+    const callback = (result: ObservableResult): void => {
       for (const value of [1, 2]) result.observe(value, { round, which: 'one' });
       result.observe(9, { round, which: 'two' });
       result.observe(Number.NaN);
-    });
-    for (let i = 1; i <= 20; i++) {
+    };
+    meter.createObservableGauge('g').addCallback(callback);
+    meter.createObservableCounter('c').addCallback(callback);
+    for (round = 1; round <= 20; round++) {
       await provider.collect();
-      assert.deepEqual(valuesOf(metricNamed(takeMetrics(sink), 'g')), [
-        [{ round: i, which: 'one' }, 2],
-        [{ round: i, which: 'two' }, 9],
-      ]);
+      const metrics = takeMetrics(sink);
+      for (const name of ['g', 'c'])
+        assert.deepEqual(valuesOf(metricNamed(metrics, name)), [
+          [{ round, which: 'one' }, 2],
+          [{ round, which: 'two' }, 9],
+        ]);
     }
-    assert.deepEqual([provider.counters.overflowed, provider.counters.invalid], [0, 20]);
+    assert.deepEqual([provider.counters.overflowed, provider.counters.invalid], [0, 40]);
   });
 
   it('may be observed in a batch, by the instruments of the batch alone', async () => {

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { bucketIndex } from '../../src/metrics/exponential-histogram.ts';
 import { MeterProvider } from '../../src/metrics/meter-provider.ts';
+import { checkedViews } from '../../src/metrics/view.ts';
 import { MemorySink } from '../memory-sink.ts';
 import { exponentialPoints, metricNamed, takeMetrics } from './collected.ts';
 
@@ -120,7 +121,12 @@ describe('an exponential histogram', () => {
     const sink = new MemorySink();
     const provider = new MeterProvider({
       sink,
-      histogramAggregations: { fine: 'base2_exponential_bucket_histogram' },
+      views: checkedViews([
+        {
+          selector: { instrumentName: 'fine' },
+          stream: { aggregation: { type: 'base2_exponential_bucket_histogram' } },
+        },
+      ]),
     });
     const meter = provider.getMeter('m');
     meter.createHistogram('fine').record(1);

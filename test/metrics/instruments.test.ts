@@ -1,12 +1,13 @@
 // The synchronous instruments: what they add up, keep and refuse.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { diag, type Meter, ValueType } from '@opentelemetry/api';
+import { type Meter, ValueType } from '@opentelemetry/api';
 import type { DecodedHistogramPoint } from 'tricord/otlp';
 import { ObservabilityContext } from '../../src/context/observability-context.ts';
 import { MeterProvider, type MeterProviderOptions } from '../../src/metrics/meter-provider.ts';
 import type { BindableHistogram } from '../../src/metrics/sync-instruments.ts';
 import { MemorySink } from '../memory-sink.ts';
+import { warnings } from '../warnings.ts';
 import {
   attributesOf,
   histogramPoints,
@@ -24,22 +25,6 @@ function fixture(options: Partial<MeterProviderOptions> = {}): {
   const sink = new MemorySink();
   const provider = new MeterProvider({ sink, ...options });
   return { sink, provider, meter: provider.getMeter('test', '1.0') };
-}
-
-/** Warnings given while `run` runs. */
-function warnings(run: () => void): string[] {
-  const given: string[] = [];
-  const ignore = (): void => {};
-  diag.setLogger(
-    { warn: message => given.push(message), error: ignore, info: ignore, debug: ignore, verbose: ignore },
-    { suppressOverrideMessage: true },
-  );
-  try {
-    run();
-  } finally {
-    diag.disable();
-  }
-  return given;
 }
 
 describe('a counter', () => {
@@ -214,7 +199,7 @@ describe('a bound histogram', () => {
       const { sink, provider, meter } = fixture({
         histogramAggregation,
         labels: ['tenant'],
-        cardinalityLimit: 3,
+        cardinalityLimit: 2,
       });
       const histogram: BindableHistogram = meter.createHistogram('h');
       const bound = histogram.bind!({ route: '/a' });
@@ -260,12 +245,15 @@ describe('an instrument’s identity', () => {
     const { sink, provider, meter } = fixture();
     const warned = warnings(() => {
       const counter = meter.createCounter('Jobs', { unit: '1' });
+      assert.equal(meter.createCounter('Jobs', { unit: '1' }), counter);
+      assert.equal(meter.createCounter('jobs', { unit: '1' }), counter);
       assert.equal(meter.createCounter('jobs', { unit: '1' }), counter);
       counter.add(1);
       assert.equal(provider.getMeter('test', '1.0'), meter);
       assert.notEqual(provider.getMeter('test', '1.1'), meter);
     });
-    assert.deepEqual(warned, []);
+    assert.equal(warned.length, 1);
+    assert.match(warned[0]!, /"jobs" is the instrument "Jobs" .*: names differ by more than their case/);
     provider.collectSync();
     assert.deepEqual(
       takeMetrics(sink).map(metric => metric.name),
@@ -281,8 +269,13 @@ describe('an instrument’s identity', () => {
       meter.createHistogram('JOBS').record(1);
       meter.createCounter('jobs', { description: 'other' }).add(1);
     });
-    assert.equal(warned.length, 1, warned.join('\n'));
+    assert.equal(warned.length, 2, warned.join('\n'));
     assert.match(warned[0]!, /"jobs" \(histogram, .*\) is in conflict with "jobs" \(counter/);
+    assert.match(
+      warned[0]!,
+      /views: \[\{"selector":\{"instrumentName":"jobs","instrumentType":"histogram"\}/,
+    );
+    assert.match(warned[1]!, /"other"\) is "jobs" \(counter.* whose description is used/);
     provider.collectSync();
     assert.deepEqual(
       takeMetrics(sink).map(metric => [metric.name, metric.data?.type]),

@@ -15,7 +15,9 @@ import { metricNamed, takeMetrics, valuesOf } from './collected.ts';
 
 function index(cardinalityLimit = 2000, labels: readonly string[] = []) {
   const counters = newMetricCounters();
-  return { counters, series: new SeriesIndex({ cardinalityLimit, labels, counters }) };
+  const overflows: number[] = [];
+  const owner = { startTime: () => 0, overflows: (sets: readonly unknown[]) => overflows.push(sets.length) };
+  return { counters, overflows, series: new SeriesIndex({ cardinalityLimit, labels, counters }, owner) };
 }
 
 const primitive = fc.oneof(
@@ -183,19 +185,36 @@ describe('the series index', () => {
     assert.equal(counters.rejected, 1);
   });
 
-  it('admits the series before the last as they are; the last stands for all others, and counts them', () => {
-    const { series, counters } = index(5);
+  it('admits as many series as the limit; one more stands for all others, counts them and is told of once', () => {
+    const { series, counters, overflows } = index(4);
     for (let i = 0; i < 4; i++) assert.equal(series.find({ i }, Labels.empty), i);
-    assert.equal(counters.overflowed, 0);
+    assert.deepEqual([counters.overflowed, overflows], [0, []]);
     const overflow = series.find({ i: 4 }, Labels.empty);
     assert.equal(series.find({ i: 5 }, Labels.empty), overflow);
-    assert.deepEqual([series.count, counters.overflowed], [5, 2]);
+    assert.deepEqual([series.count, counters.overflowed, overflows], [5, 2, [4]]);
     assert.deepEqual(series.attributes[overflow], {
       keys: ['otel.metric.overflow'],
       values: [true],
       count: 1,
     });
     assert.equal(series.find({ i: 3 }, Labels.empty), 3);
+  });
+
+  it('has room again for those that it forgets, and numbers the others anew', () => {
+    const { series, counters } = index(3);
+    for (let i = 0; i < 5; i++) series.find({ i }, Labels.empty);
+    series.forget(2);
+    assert.deepEqual(
+      series.attributes.map(({ values }) => values),
+      [[2], [true]],
+    );
+    assert.deepEqual([series.find({ i: 2 }, Labels.empty), series.overflow], [0, 1]);
+    for (const i of [7, 8]) assert.ok(series.find({ i }, Labels.empty) > 1);
+    assert.equal(counters.overflowed, 2);
+    assert.equal(series.find({ i: 9 }, Labels.empty), 1);
+    series.forget(series.count);
+    assert.deepEqual([series.count, series.overflow, series.names()], [0, -1, []]);
+    assert.equal(series.find({ i: 9 }, Labels.empty), 0);
   });
 
   it('keeps to its series when its path cache has been emptied', () => {

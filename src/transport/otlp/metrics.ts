@@ -33,7 +33,8 @@ export interface NumberPoint extends Point {
 
 export interface HistogramPoint extends Point {
   readonly count: number;
-  readonly sum: number;
+  /** Undefined where measurements may be negative. */
+  readonly sum: number | undefined;
   /** Undefined when it is not recorded or the point is empty; likewise `max`. */
   readonly min: number | undefined;
   readonly max: number | undefined;
@@ -199,7 +200,7 @@ function encodeHistogramPoint(writer: Writer, point: HistogramPoint): void {
   encodePointHead(writer, point, 9);
   const { bounds, counts } = point;
   count64(writer, 4, point.count);
-  writer.double(5, point.sum);
+  if (point.sum !== undefined) writer.double(5, point.sum);
   const countsMark = writer.message(6);
   for (let i = 0; i < counts.length; i++) bareCount64(writer, counts[i]!);
   writer.close(countsMark);

@@ -1,0 +1,170 @@
+// The streams that an instrument's measurements go to: one, or one for each view that selects it.
+import { diag } from '@opentelemetry/api';
+import type { MetricRecord } from '../transport/otlp/metrics.ts';
+import { AggregationTemporality } from '../transport/otlp/metrics.ts';
+import type { ScopeRecord } from '../transport/otlp/record.ts';
+import type { Aggregation, Recorder, SeriesRecorder, StreamRules } from './aggregation.ts';
+import type { InstrumentDescriptor, InstrumentKind } from './descriptor.ts';
+import type { ExemplarFilter } from './exemplar-slots.ts';
+import { defaultBounds, ExplicitHistogram } from './explicit-histogram.ts';
+import { defaultShape, ExponentialHistogram } from './exponential-histogram.ts';
+import type { MetricCounters } from './metric-counters.ts';
+import { LastValueAggregation, type NumberDescriptor, SumAggregation } from './number-aggregation.ts';
+import { ObservedAggregation } from './observed-aggregation.ts';
+import { FilteredRecorder } from './recorders.ts';
+import { type TemporalityPreference, temporalityOf } from './temporality.ts';
+import type { CheckedView, ViewAggregation } from './view.ts';
+
+/** How histograms aggregate (`OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`). */
+export type HistogramAggregation = 'explicit_bucket_histogram' | 'base2_exponential_bucket_histogram';
+
+/** What the streams of one provider have in common. */
+export interface ProviderRules {
+  readonly counters: MetricCounters;
+  readonly clock: { now(): number };
+  readonly cardinalityLimit: number;
+  /** Labels of the context that become attributes. */
+  readonly labels: readonly string[];
+  readonly exemplarFilter: ExemplarFilter;
+  readonly histogramAggregation: HistogramAggregation;
+  readonly temporalityPreference: TemporalityPreference;
+  readonly views: readonly CheckedView[];
+}
+
+type Resolved =
+  | Exclude<ViewAggregation, { readonly type: 'default' | 'drop' | 'sum' | 'last_value' }>
+  | {
+      readonly type: 'sum' | 'last_value';
+    };
+
+/** A metric to be, as the instrument or a view of it says. */
+export interface StreamPlan extends NumberDescriptor {
+  readonly instrument: InstrumentDescriptor;
+  /** Undefined without a view. */
+  readonly view: CheckedView | undefined;
+  readonly aggregation: Resolved;
+}
+
+/** What the meter reads, and what a synchronous instrument records with. */
+export interface Stream {
+  readonly aggregation: Aggregation & MetricRecord;
+  readonly recorder: Recorder;
+  /** For histograms whose series stay the same. */
+  readonly series: SeriesRecorder | undefined;
+}
+
+const monotonicKinds: readonly InstrumentKind[] = ['counter', 'histogram', 'observable_counter'];
+
+/** By metrics SDK specification, "Measurement processing": views are not merged, and one that cannot be applied does not count. */
+export function plansFor(
+  instrument: InstrumentDescriptor,
+  scope: ScopeRecord,
+  rules: ProviderRules,
+): StreamPlan[] {
+  const views = rules.views.filter(view => view.selects(instrument, scope) && isApplicable(view, instrument));
+  const plans = (views.length === 0 ? [undefined] : views).map(view => planOf(instrument, view, rules));
+  return plans.filter(plan => plan !== undefined);
+}
+
+function isApplicable({ stream }: CheckedView, instrument: InstrumentDescriptor): boolean {
+  const type = stream.aggregation?.type;
+  const isObservable = instrument.kind.startsWith('observable_');
+  const isSigned = !monotonicKinds.includes(instrument.kind);
+  const fails =
+    (type === 'explicit_bucket_histogram' && isObservable) ||
+    (type === 'base2_exponential_bucket_histogram' && (isObservable || isSigned));
+  if (fails)
+    diag.warn(
+      `A view asks for the aggregation ${type} of ${instrument}: it cannot have that, and the view is left out.`,
+    );
+  return !fails;
+}
+
+/** Undefined for what is dropped. */
+function planOf(
+  instrument: InstrumentDescriptor,
+  view: CheckedView | undefined,
+  rules: ProviderRules,
+): StreamPlan | undefined {
+  const { name, description, aggregation = { type: 'default' } } = view?.stream ?? {};
+  if (aggregation.type === 'drop') return undefined;
+  return {
+    instrument,
+    view,
+    name: name ?? instrument.name,
+    description: description ?? instrument.description,
+    unit: instrument.unit,
+    integer: instrument.integer,
+    aggregation: aggregation.type === 'default' ? defaultOf(instrument, rules) : (aggregation as Resolved),
+  };
+}
+
+/** By metrics SDK specification, "Default Aggregation". */
+function defaultOf({ kind, advisedBounds }: InstrumentDescriptor, rules: ProviderRules): Resolved {
+  if (kind.endsWith('gauge')) return { type: 'last_value' };
+  if (kind !== 'histogram') return { type: 'sum' };
+  if (rules.histogramAggregation === 'base2_exponential_bucket_histogram')
+    return { type: 'base2_exponential_bucket_histogram' };
+  return { type: 'explicit_bucket_histogram', boundaries: advisedBounds ?? defaultBounds };
+}
+
+function rulesOf({ view, instrument }: StreamPlan, rules: ProviderRules): StreamRules {
+  const { counters, clock, exemplarFilter } = rules;
+  const filter = view?.filter;
+  const labels = filter === undefined ? rules.labels : rules.labels.filter(label => filter.keeps(label));
+  const cardinalityLimit = view?.stream.cardinalityLimit ?? rules.cardinalityLimit;
+  return {
+    bounds: { cardinalityLimit, labels, counters },
+    exemplars: {
+      filter: exemplarFilter,
+      rest: filter && (attributes => filter.rest(attributes, counters)),
+      labels,
+      clock,
+    },
+    clock,
+    temporality: temporalityOf(instrument.kind, rules.temporalityPreference),
+    filter,
+  };
+}
+
+export function newStream(plan: StreamPlan, providerRules: ProviderRules): Stream {
+  const rules = rulesOf(plan, providerRules);
+  const { aggregation, series } = newAggregation(plan, rules);
+  const { filter } = rules;
+  if (filter !== undefined)
+    return { aggregation, recorder: new FilteredRecorder(aggregation, filter), series: undefined };
+  const isLasting = rules.temporality === AggregationTemporality.cumulative;
+  return { aggregation, recorder: aggregation, series: isLasting ? series : undefined };
+}
+
+interface NewAggregation {
+  readonly aggregation: Aggregation & MetricRecord & Recorder;
+  readonly series: SeriesRecorder | undefined;
+}
+
+function newAggregation(plan: StreamPlan, rules: StreamRules): NewAggregation {
+  const { aggregation, instrument } = plan;
+  const isMonotonic = monotonicKinds.includes(instrument.kind);
+  switch (aggregation.type) {
+    case 'sum':
+      return { aggregation: new SumAggregation(plan, rules, isMonotonic), series: undefined };
+    case 'last_value':
+      return { aggregation: new LastValueAggregation(plan, rules), series: undefined };
+    case 'explicit_bucket_histogram': {
+      const { boundaries = defaultBounds, recordMinMax: minMax = true } = aggregation;
+      const series = new ExplicitHistogram(plan, rules, boundaries, { sum: isMonotonic, minMax });
+      return { aggregation: series, series };
+    }
+    case 'base2_exponential_bucket_histogram': {
+      const { recordMinMax: minMax = true, ...sizes } = aggregation;
+      const series = new ExponentialHistogram(plan, rules, { ...defaultShape, ...sizes, minMax });
+      return { aggregation: series, series };
+    }
+  }
+}
+
+export function newObservedStream(plan: StreamPlan, rules: ProviderRules): ObservedAggregation {
+  const type = plan.aggregation.type === 'sum' ? 'sum' : 'gauge';
+  const isMonotonic = monotonicKinds.includes(plan.instrument.kind);
+  return new ObservedAggregation(plan, rulesOf(plan, rules), type, isMonotonic);
+}
