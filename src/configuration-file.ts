@@ -115,7 +115,11 @@ function readTraces(root: Section, given: Given): Target | undefined {
 }
 
 function readLogs(root: Section, given: Given): Target | undefined {
-  return readProcessors(root.section('logger_provider'), 'logsExporter', 'logsLinger', given);
+  const provider = root.section('logger_provider');
+  const limits = provider.section('limits');
+  take(given, 'logRecordAttributeCountLimit', limits, 'attribute_count_limit');
+  take(given, 'logRecordAttributeValueLengthLimit', limits, 'attribute_value_length_limit');
+  return readProcessors(provider, 'logsExporter', 'logsLinger', given);
 }
 
 /** What batches waits as long as its schedule says, what is simple does not wait. */
@@ -149,13 +153,24 @@ function readMetrics(root: Section, given: Given): Target | undefined {
     if (target !== undefined || found === undefined) continue;
     target = found;
     take(given, 'metricExportInterval', periodic, 'interval');
+    take(given, 'metricExportTimeout', periodic, 'timeout');
     take(given, 'cardinalityLimit', periodic.section('cardinality_limits'), 'default');
     const kind = exporter.section(exporter.keys[0]!);
     take(given, 'histogramAggregation', kind, 'default_histogram_aggregation');
+    readTemporality(kind, given);
   }
   take(given, 'exemplarFilter', provider, 'exemplar_filter');
   given.metricsExporter = target === undefined ? 'none' : 'otlp';
   return target;
+}
+
+/** The file writes `low_memory` where the variable has `lowmemory`. */
+function readTemporality(exporter: Section, given: Given): void {
+  const preference = exporter.text('temporality_preference')?.replace('low_memory', 'lowmemory');
+  if (preference === undefined) return;
+  const { accepts } = optionTable.temporalityPreference;
+  if (!accepts(preference)) throw exporter.wrong('temporality_preference', 'cumulative, delta or low_memory');
+  given.temporalityPreference = preference as Options['temporalityPreference'];
 }
 
 function readSampler(sampler: Section, given: Given): void {

@@ -154,7 +154,8 @@ class Agent implements Tricord {
     const collected = (seconds: number): void => this.#timeCollection?.(seconds);
     this.#meters = createMeterProvider(options, views, this.#transport, collected);
     this.#tracers = options.tracesExporter === 'otlp' ? this.#tracerProvider() : undefined;
-    this.#loggers = options.logsExporter === 'otlp' ? this.#loggerProvider() : undefined;
+    this.#loggers =
+      options.logsExporter === 'otlp' ? createLoggerProvider(options, this.#transport) : undefined;
     this.#showDiagnostics();
     this.#becomeGlobal();
     if (this.#collects) this.#measure();
@@ -237,15 +238,6 @@ class Agent implements Tricord {
     return createSampling({ name, ratio, budget, errors, slowMs, rules, plugged, pressure, warn });
   }
 
-  #loggerProvider(): LoggerProvider {
-    return new LoggerProvider({ sink: this.#transport.sink, limits: this.#attributeLimits });
-  }
-
-  get #attributeLimits(): { attributes: number; valueLength: number } {
-    const { attributeCountLimit: attributes, attributeValueLengthLimit: valueLength } = this.options;
-    return { attributes, valueLength };
-  }
-
   stats(): TransportStats {
     return this.#transport.stats();
   }
@@ -270,6 +262,7 @@ class Agent implements Tricord {
     running = undefined;
     this.#unwatch();
     for (const api of this.#served) api.disable();
+    this.#loggers?.shutdown();
     if (this.#collects) await this.#meters.shutdown();
     const delivered = await this.#transport.shutdown(this.options.flushTimeout);
     diag.debug('tricord has shut down');
@@ -305,4 +298,10 @@ function createMeterProvider(
     producers: processProducers,
     collected,
   });
+}
+
+function createLoggerProvider(options: Readonly<Options>, { sink }: Transport): LoggerProvider {
+  const attributes = options.logRecordAttributeCountLimit ?? options.attributeCountLimit;
+  const valueLength = options.logRecordAttributeValueLengthLimit ?? options.attributeValueLengthLimit;
+  return new LoggerProvider({ sink, limits: { attributes, valueLength } });
 }

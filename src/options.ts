@@ -67,6 +67,8 @@ export interface Options {
   spanAttributeValueLengthLimit: number | undefined;
   eventAttributeCountLimit: number | undefined;
   linkAttributeCountLimit: number | undefined;
+  logRecordAttributeCountLimit: number | undefined;
+  logRecordAttributeValueLengthLimit: number | undefined;
   eventCountLimit: number;
   linkCountLimit: number;
   instrumentations: readonly string[];
@@ -298,6 +300,16 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
     attributeCountLimit,
     'Attributes of one link',
   ),
+  logRecordAttributeCountLimit: specificLimit(
+    'OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT',
+    attributeCountLimit,
+    'Attributes of one log record',
+  ),
+  logRecordAttributeValueLengthLimit: specificLimit(
+    'OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT',
+    attributeValueLengthLimit,
+    'Length of one text of a log record',
+  ),
   eventCountLimit: quantity(
     'OTEL_SPAN_EVENT_COUNT_LIMIT',
     limits.events_max,
@@ -401,7 +413,7 @@ export function readOptions(given: Partial<Options> = {}, env: NodeJS.ProcessEnv
       throw new OptionError(`Unknown option "${name}". Did you mean "${nearest(name, names)}"?`);
     }
   }
-  const read = <K extends keyof Options>(name: K): Options[K] => {
+  const read = <K extends keyof Options>(name: K): Options[K] | undefined => {
     const option: Option<Options[K]> = optionTable[name];
     const value = given[name];
     if (value === undefined) return readVariable(option);

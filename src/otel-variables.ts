@@ -47,7 +47,6 @@ const noPrometheus = moot(
 );
 const file = moot('Honoured, in the place of all others: [configuration-file.md](configuration-file.md).');
 const noFile = ignored('Use `OTEL_CONFIG_FILE`.');
-const asAll = 'Log records have the limits of all: use `OTEL_ATTRIBUTE_COUNT_LIMIT`.';
 
 function signalVariables(): Record<string, Fate> {
   const rows = signals.flatMap(signal =>
@@ -98,8 +97,8 @@ export const specification: readonly Section[] = [
       OTEL_SPAN_LINK_COUNT_LIMIT: option,
       OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT: option,
       OTEL_LINK_ATTRIBUTE_COUNT_LIMIT: option,
-      OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT: ignored(asAll.replace('COUNT', 'VALUE_LENGTH')),
-      OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT: ignored(asAll),
+      OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT: option,
+      OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT: option,
     },
   },
   {

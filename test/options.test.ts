@@ -35,6 +35,12 @@ describe('an option', () => {
     assert.equal(readOptions({ endpoint: given }, http).options.endpoint, given);
   });
 
+  it('is left to the general one unless it is given itself, and can be used', () => {
+    const read = (text: string): number | undefined =>
+      readOptions({}, { OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT: text }).options.logRecordAttributeCountLimit;
+    assert.deepEqual([read(''), read('3'), read('many')], [undefined, 3, undefined]);
+  });
+
   it('is read by its kind', () => {
     const { options } = readOptions(
       {},

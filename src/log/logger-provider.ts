@@ -1,5 +1,5 @@
 // The OpenTelemetry LoggerProvider over the log path.
-import type { LoggerOptions, LoggerProvider as OtelLoggerProvider } from '@opentelemetry/api';
+import { diag, type LoggerOptions, type LoggerProvider as OtelLoggerProvider } from '@opentelemetry/api';
 import type { AttributeLimits } from '../context/attributes.ts';
 import { AttributeSlots, defaultAttributeLimits } from '../context/attributes.ts';
 import type { Clock } from '../context/clock.ts';
@@ -35,6 +35,8 @@ export class LoggerProvider implements OtelLoggerProvider {
     });
     let logger = this.#loggers.get(scope);
     if (logger === undefined) {
+      if (typeof name !== 'string' || name === '')
+        diag.warn('A logger has no name: its records are sent without the name of a scope.');
       logger = new Logger(this.#pipeline, scope);
       this.#loggers.set(scope, logger);
     }
@@ -46,6 +48,11 @@ export class LoggerProvider implements OtelLoggerProvider {
     const slots = new AttributeSlots();
     slots.setAll(attributes, this.#pipeline.limits, this.#pipeline.counters);
     return slots;
+  }
+
+  /** What is emitted from now on reaches nobody; loggers say that they are not enabled. */
+  shutdown(): void {
+    this.#pipeline.isShutDown = true;
   }
 
   /** What happened to log records since the start. */

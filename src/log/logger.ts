@@ -1,5 +1,11 @@
 // Emits log records: from the OpenTelemetry API as an object, from pino as the line it wrote.
-import type { Context, LogRecord, Logger as OtelLogger } from '@opentelemetry/api';
+import {
+  type Context,
+  diag,
+  type LogRecord,
+  type Logger as OtelLogger,
+  type SeverityNumber,
+} from '@opentelemetry/api';
 import type { AttributeLimits, ValueCounters } from '../context/attributes.ts';
 import { AttributeSlots, cleanText, cleanValue, setException } from '../context/attributes.ts';
 import type { Clock } from '../context/clock.ts';
@@ -89,7 +95,9 @@ export class LogPipeline {
     truncated: 0,
     rejected: 0,
   };
+  isShutDown = false;
   #scratch: LogScratch | undefined = new LogScratch();
+  #hasToldOfDropped = false;
 
   constructor(sink: Sink, clock: Clock, attributeLimits: AttributeLimits) {
     this.sink = sink;
@@ -138,6 +146,15 @@ export class LogPipeline {
     this.give(scratch);
   }
 
+  /** Says once that a record has lost attributes; the record itself says how many. */
+  tellOfDropped(): void {
+    if (this.#hasToldOfDropped) return;
+    this.#hasToldOfDropped = true;
+    diag.warn(
+      `A log record has more than ${this.limits.attributes} attributes, or some that cannot be sent: these are left out.`,
+    );
+  }
+
   give(scratch: LogScratch): void {
     scratch.clear();
     this.#scratch = scratch;
@@ -147,6 +164,13 @@ export class LogPipeline {
     if (written) this.counters.written++;
     else this.counters.refused++;
   }
+}
+
+/** What {@link Logger.enabled} is asked about. */
+interface LogQuestion {
+  readonly context?: Context;
+  readonly severityNumber?: SeverityNumber;
+  readonly eventName?: string;
 }
 
 export class Logger implements OtelLogger {
@@ -200,16 +224,37 @@ export class Logger implements OtelLogger {
     scratch.time = record.timestamp === undefined ? undefined : clock.fromTimeInput(record.timestamp);
     scratch.identity = context.identity;
     scratch.flags = context.identity?.traceFlags ?? 0;
-    if (record.exception !== undefined) setException(scratch.attributes, record.exception, limits, counters);
+    if (record.exception !== undefined && record.exception !== null)
+      setException(scratch.attributes, record.exception, limits, counters);
     if (typeof record.attributes === 'object' && record.attributes !== null)
       scratch.attributes.setAll(record.attributes, limits, counters);
+    if (scratch.attributes.dropped > 0) this.#pipeline.tellOfDropped();
     scratch.body = cleanValue(record.body, limits.valueLength, counters);
     scratch.eventName = cleanText(record.eventName, limits.valueLength, counters);
     return true;
   }
 
-  enabled(): boolean {
-    return true;
+  /**
+   * False when such a record would be left out for want of room, which is then counted as if it had been emitted, and
+   * after the end of the agent. Changes over time: to be asked before each record that is expensive to make. Never throws.
+   */
+  enabled(options?: LogQuestion): boolean {
+    const { isShutDown, thinning } = this.#pipeline;
+    if (isShutDown) return false;
+    if (!thinning.isOn()) return true;
+    try {
+      const { identity } =
+        options?.context === undefined
+          ? ObservabilityContext.active()
+          : ObservabilityContext.from(options.context);
+      // Outside of a trace chance decides when the record is there.
+      return (
+        identity === undefined ||
+        thinning.pass(severityNumber(options?.severityNumber, ''), identity) !== undefined
+      );
+    } catch {
+      return true;
+    }
   }
 
   /**

@@ -141,7 +141,7 @@ function pointOf({ attributes, startTime, endTime }: SdkPoint<unknown>, clock: C
   };
 }
 
-type Distribution = Pick<HistogramPoint, 'count' | 'sum' | 'min' | 'max'>;
+type Distribution = Pick<ExponentialHistogramPoint, 'count' | 'sum' | 'min' | 'max'>;
 
 function distributionOf({ count, sum = 0, min, max }: SdkDistribution): Distribution {
   const extremes = count > 0 ? { min, max } : { min: undefined, max: undefined };

@@ -77,6 +77,46 @@ describe('without room for all records', () => {
   });
 });
 
+describe('whether a logger is enabled', () => {
+  const inTrace = (randomness: string): ObservabilityContext => {
+    const identity = SpanIdentity.fromHex(`123456789abcdef012${randomness}`, 'b7ad6b7169203331', 1)!;
+    return root.withSpan(trace.wrapSpanContext(identity));
+  };
+
+  it('says what will become of a record of a trace, and counts one that is then not made', () => {
+    const { sink, logger } = setUp();
+    const [kept, leftOut] = [inTrace('80000000000000'), inTrace('7fffffffffffff')];
+    const ask = (context: ObservabilityContext, severityNumber: SeverityNumber): boolean =>
+      logger.enabled({ context, severityNumber });
+    assert.equal(ask(leftOut, SeverityNumber.INFO), true, 'while there is room');
+    sink.share = 1 / 2;
+    assert.deepEqual([ask(kept, SeverityNumber.INFO), ask(leftOut, SeverityNumber.INFO)], [true, false]);
+    assert.deepEqual([ask(kept, SeverityNumber.DEBUG), ask(leftOut, SeverityNumber.WARN)], [false, true]);
+    assert.equal(logger.enabled(), true, 'outside of a trace it is chance that decides');
+    assert.equal(
+      leftOut.run(() => logger.enabled({ severityNumber: SeverityNumber.INFO })),
+      false,
+    );
+    assert.equal(sink.leftOut[3], 3);
+    for (const context of [kept, leftOut]) logger.emit({ context, severityNumber: SeverityNumber.INFO });
+    assert.equal(logRecordsIn(sink).length, 1);
+  });
+
+  it('does not throw for a question that does, and is false after the end', () => {
+    const { sink, logger, provider } = setUp();
+    sink.share = 1 / 2;
+    const hostile = {
+      get severityNumber(): never {
+        throw new Error('no');
+      },
+      context: inTrace('00000000000000'),
+    };
+    assert.equal(logger.enabled(hostile), true);
+    provider.shutdown();
+    assert.equal(logger.enabled(), false);
+  });
+});
+
 describe('a log record', () => {
   it('carries times, severity, body, attributes and event name', () => {
     const time = Date.now();
@@ -161,6 +201,31 @@ describe('a log record', () => {
     assert.equal(decoded.body, undefined);
     assert.deepEqual({ ...attributesOf(decoded) }, { ok: 1 });
     setUp().logger.emit(undefined as never);
+  });
+
+  it('has empty values where it says null, in attributes and below, and bytes as bytes', () => {
+    const { decoded } = emitted({
+      attributes: {
+        none: null,
+        absent: undefined,
+        list: [null, 1],
+        map: { none: null },
+        bytes: new Uint8Array([1, 255]),
+      },
+      body: { bytes: new Uint8Array([7]), none: null },
+    });
+    assert.deepEqual(attributesOf(decoded), {
+      __proto__: null,
+      none: undefined,
+      list: [undefined, 1],
+      map: { __proto__: null, none: undefined },
+      bytes: new Uint8Array([1, 255]),
+    });
+    assert.deepEqual(decoded.body, { __proto__: null, bytes: new Uint8Array([7]), none: undefined });
+  });
+
+  it('without an exception has nothing of one', () => {
+    assert.deepEqual(Object.keys(attributesOf(emitted({ exception: null }).decoded)), []);
   });
 
   it('is whole when a getter of it emits another one', () => {
