@@ -7,7 +7,7 @@ import { dirname, join, resolve } from 'node:path';
 const versions = ['22.15.0', '24', '26'];
 const tests = [
   'test/*.test.ts',
-  'test/{context,trace,metrics,log,transport,instrument,register}/**/*.test.ts',
+  'test/{context,trace,metrics,log,transport,instrument,register,doctor}/**/*.test.ts',
 ];
 /** They look at the repository as a whole, whatever Node runs them. */
 const once = ['test/build.test.ts', 'test/tidy.test.ts', 'test/lock-file.test.ts'];

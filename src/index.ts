@@ -11,19 +11,21 @@ import { Propagator } from './context/propagator.ts';
 import { detectResource } from './context/resource.ts';
 import { OptionError } from './errors.ts';
 import { flushAtExit } from './exit.ts';
+import { ExportDurations } from './export-durations.ts';
 import { LoggerProvider } from './log/logger-provider.ts';
 import { MeterProvider } from './metrics/meter-provider.ts';
-import { processProducers } from './metrics/metric-producer.ts';
+import { processProducers, registerMetricProducer } from './metrics/metric-producer.ts';
 import { type CheckedView, checkedViews, type View } from './metrics/view.ts';
 import { diagLevel, diagLogger } from './notices.ts';
 import { type Options, type ReadOptions, readOptions } from './options.ts';
-import { observeSdk } from './sdk-metrics.ts';
+import { exportersOf, observeSdk } from './sdk-metrics.ts';
 import { startLine } from './start-line.ts';
 import type { OtelSampler } from './trace/plugged-sampler.ts';
 import { ConsistentSampler } from './trace/sampler.ts';
 import { createSampling, type Sampling } from './trace/sampling.ts';
 import type { SpanLimits } from './trace/span.ts';
 import { TracerProvider } from './trace/tracer-provider.ts';
+import { Signal, type SignalName } from './transport/otlp/record.ts';
 import type { Transport, TransportStats } from './transport/transport.ts';
 
 export { ObservabilityContext } from './context/observability-context.ts';
@@ -134,7 +136,7 @@ class Agent implements Tricord {
   /** The share of traces that the sampler keeps while there is room. */
   #ratio: () => number = () => 1;
   #timeCollection: ((seconds: number) => void) | undefined;
-  /** The parts of the OpenTelemetry API that this agent serves. */
+  /** The parts of the OpenTelemetry API that this agent serves, and what else ends with it. */
   readonly #served: { disable(): void }[] = [];
   #down: Promise<boolean> | undefined;
 
@@ -180,19 +182,27 @@ class Agent implements Tricord {
 
   /** Collects from now on, and measures the agent itself. */
   #measure(): void {
-    const { sdkMetrics, endpoint, protocol } = this.options;
-    if (sdkMetrics) {
-      this.#timeCollection = observeSdk(this.#meters.getMeter('tricord/sdk'), {
-        spans: this.#tracers?.counters,
-        logs: this.#loggers?.counters,
-        metrics: this.#meters.counters,
-        ratio: () => this.#ratio(),
-        stats: () => this.stats(),
-        endpoint: new URL(endpoint),
-        protocol,
-      });
-    }
+    if (this.options.sdkMetrics) this.#measureItself();
     this.#meters.start();
+  }
+
+  #measureItself(): void {
+    const way = { endpoint: new URL(this.options.endpoint), protocol: this.options.protocol };
+    this.#timeCollection = observeSdk(this.#meters.getMeter('tricord/sdk'), {
+      ...way,
+      spans: this.#tracers?.counters,
+      logs: this.#loggers?.counters,
+      metrics: this.#meters.counters,
+      ratio: () => this.#ratio(),
+      stats: () => this.stats(),
+    });
+    const exporters = exportersOf(way);
+    const sources = (Object.keys(Signal) as SignalName[]).map(name => ({
+      attributes: exporters[name],
+      durations: () => this.#transport.durations(Signal[name]),
+    }));
+    const forget = registerMetricProducer(new ExportDurations(sources));
+    this.#served.push({ disable: forget });
   }
 
   /** What another SDK has registered before stays with that. */

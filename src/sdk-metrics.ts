@@ -81,8 +81,21 @@ const READER: Attributes = {
   'otel.component.name': 'periodic_metric_reader/0',
 };
 
+/** The attributes of the exporter of each signal. */
+export function exportersOf(
+  sources: Pick<SdkSources, 'endpoint' | 'protocol'>,
+): Readonly<Record<SignalName, Attributes>> {
+  const [traces, metrics, logs] = (['traces', 'metrics', 'logs'] as const).map(signal =>
+    exporter(sources, signal),
+  );
+  return { traces: traces!, metrics: metrics!, logs: logs! };
+}
+
 /** The exporter of a signal: both the stream and plain OTLP/gRPC carry OTLP requests over gRPC. */
-function exporter({ endpoint, protocol }: SdkSources, signal: SignalName): Attributes {
+function exporter(
+  { endpoint, protocol }: Pick<SdkSources, 'endpoint' | 'protocol'>,
+  signal: SignalName,
+): Attributes {
   const type = `otlp_${protocol === 'grpc' ? 'grpc' : 'http'}_${conventions[signal].exporter}_exporter`;
   const port = endpoint.port || (endpoint.protocol === 'https:' ? '443' : '80');
   return {

@@ -4,14 +4,18 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ROOT_CONTEXT } from '@opentelemetry/api';
 import type { DecodedMetric } from 'tricord/otlp';
+import { ExportDurations } from '../src/export-durations.ts';
 import { LoggerProvider } from '../src/log/logger-provider.ts';
 import { MeterProvider } from '../src/metrics/meter-provider.ts';
 import { observeSdk, type SdkSources } from '../src/sdk-metrics.ts';
 import { createSampler } from '../src/trace/sampler.ts';
 import { TracerProvider } from '../src/trace/tracer-provider.ts';
+import { Control, DURATION_BOUNDS_S, Outcome } from '../src/transport/control.ts';
+import { Signal } from '../src/transport/otlp/record.ts';
+import { allocateRing } from '../src/transport/ring.ts';
 import { Transport, type TransportStats } from '../src/transport/transport.ts';
 import { MemorySink } from './memory-sink.ts';
-import { histogramPoints, metricNamed, takeMetrics, valuesOf } from './metrics/collected.ts';
+import { attributesOf, histogramPoints, metricNamed, takeMetrics, valuesOf } from './metrics/collected.ts';
 import { run } from './register/application.ts';
 import { arrivedAt } from './register/arrived.ts';
 import { root } from './source-tree.ts';
@@ -162,6 +166,51 @@ describe('the agent’s metrics of itself', () => {
   });
 });
 
+describe('the durations of exports', () => {
+  it('are counted in the bucket whose bound they do not exceed, by signal and outcome', () => {
+    const control = new Control(allocateRing(65_536));
+    const last = DURATION_BOUNDS_S.length;
+    for (const seconds of [0.005, 0.0051, 10, 10.1, 60])
+      control.countDuration(Signal.logs, Outcome.success, seconds);
+    control.countDuration(Signal.logs, Outcome.failure, 1);
+    const { counts, sumSeconds } = control.durations(Signal.logs, Outcome.success);
+    assert.deepEqual(
+      [counts.length, counts[0], counts[1], counts[last - 1], counts[last]],
+      [last + 1, 1, 1, 1, 2],
+    );
+    assert.ok(Math.abs(sumSeconds - 80.1101) < 1e-9);
+    assert.equal(control.durations(Signal.logs, Outcome.failure).counts[9], 1);
+    for (const signal of [Signal.traces, Signal.metrics])
+      assert.equal(control.durations(signal, Outcome.success).sumSeconds, 0);
+  });
+
+  it('become one histogram, without what never ended', () => {
+    const control = new Control(allocateRing(65_536));
+    control.countDuration(Signal.traces, Outcome.success, 0.02);
+    control.countDuration(Signal.traces, Outcome.failure, 3);
+    const source = (signal: Signal) => ({
+      attributes: { of: signal },
+      durations: () => ({
+        success: control.durations(signal, Outcome.success),
+        failure: control.durations(signal, Outcome.failure),
+      }),
+    });
+    const sink = new MemorySink();
+    const producers = [new ExportDurations([source(Signal.traces), source(Signal.metrics)])];
+    new MeterProvider({ sink, producers }).collectSync();
+    const points = histogramPoints(metricNamed(takeMetrics(sink), 'otel.sdk.exporter.operation.duration'));
+    assert.deepEqual(
+      points.map(({ attributes, count, sum }) => [attributesOf(attributes), Number(count), sum]),
+      [
+        [{ of: 1 }, 1, 0.02],
+        [{ of: 1, 'error.type': 'rejected' }, 1, 3],
+      ],
+    );
+    new MeterProvider({ sink, producers: [new ExportDurations([source(Signal.metrics)])] }).collectSync();
+    assert.deepEqual(takeMetrics(sink), []);
+  });
+});
+
 describe('an application’s metrics', () => {
   const application = join(root, 'test/register/apps/express.cjs');
 
@@ -181,6 +230,32 @@ describe('an application’s metrics', () => {
     assert.ok(metrics.has('otel.sdk.exporter.span.exported'));
     const [duration] = histogramPoints(metrics.get('otel.sdk.metric_reader.collection.duration')!);
     assert.ok(Number(duration!.count) >= 1 && Number(duration!.sum) > 0);
+  });
+
+  it('say how long exports took, once there were any', async () => {
+    const collector = await TestCollector.start();
+    const script = `import(${JSON.stringify(join(root, 'src/index.ts'))}).then(async ({ start }) => {
+      const agent = start();
+      await agent.flush();
+      await agent.shutdown();
+    })`;
+    const { stderr } = await run(script, { flags: [], env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url } });
+    collector.stop();
+    assert.equal(stderr, '');
+    const { metrics } = arrivedAt(collector);
+    const exports = histogramPoints(metrics.get('otel.sdk.exporter.operation.duration')!);
+    assert.ok(exports.length > 0);
+    for (const { attributes, count, sum, bucketCounts } of exports) {
+      assert.match(
+        String(attributesOf(attributes)['otel.component.type']),
+        /^otlp_grpc_(span|metric|log)_exporter$/,
+      );
+      assert.equal(
+        Number(count),
+        bucketCounts.reduce((all, each) => all + Number(each), 0),
+      );
+      assert.ok(Number(sum) > 0);
+    }
   });
 
   it('have none of them where they are switched off', async () => {

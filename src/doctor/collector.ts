@@ -32,7 +32,8 @@ class Stop extends Error {
 
   constructor(subject: string, text: string, advice: string) {
     super(text);
-    this.finding = problem('collector', subject, text, advice);
+    // What OpenSSL says has several lines.
+    this.finding = problem('collector', subject, text.replace(/\s+/g, ' '), advice);
   }
 }
 
@@ -131,10 +132,14 @@ function distrusted(handshake: Handshake, { host }: Address): Stop {
   return new Stop('tls', text, 'set OTEL_EXPORTER_OTLP_CERTIFICATE to the authority that it is from');
 }
 
-/** What a new connection without TLS answers. */
+/** What a new connection answers to plain text; a TLS server may answer nothing to that, but shakes hands. */
 async function speechAt(address: Address): Promise<Speech> {
   try {
-    return await greet(await openSocket(address), address);
+    const speech = await greet(await openSocket(address), address);
+    if (speech !== 'nothing known') return speech;
+    const { socket } = await shakeHands(await openSocket(address), address, {});
+    socket.destroy();
+    return 'TLS';
   } catch {
     return 'nothing known';
   }
@@ -184,11 +189,21 @@ async function refused(
       'the port speaks HTTP/1, and no OTLP',
       `set ${ENDPOINT} to the collector’s gRPC port`,
     );
-  const wantsCertificate = /certificate[_ ]required/i.test(message);
-  const advice = wantsCertificate
-    ? 'set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY'
-    : 'see whether a collector listens there, and its log';
-  return new Stop('protocol', `it does not speak OTLP/gRPC: ${message}`, advice);
+  const advice = 'see whether a collector listens there, and its log';
+  return new Stop(
+    'protocol',
+    `it does not speak OTLP/gRPC: ${message}`,
+    adviceFor(message, destination, advice),
+  );
+}
+
+/** A server that asks for a certificate says so after the handshake, or just closes the connection. */
+function adviceFor(message: string, { endpoint, clientCertificate }: Destination, otherwise: string): string {
+  const asks = /certificate[_ ]required/i.test(message);
+  const closes = /ECONNRESET|hang up|closed|cut off/.test(message);
+  const secure = endpoint.startsWith('https:') && clientCertificate === undefined;
+  if (!asks && !(closes && secure)) return otherwise;
+  return 'set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY if it asks for a certificate';
 }
 
 const needsTls = (): Stop =>
@@ -208,7 +223,7 @@ async function judgeHttp(destination: Destination, address: Address, found: Foun
     throw new Stop('protocol', text, `set ${PROTOCOL}=grpc, or the HTTP port, mostly 4318`);
   }
   const advice = `see whether ${ENDPOINT} is the collector’s OTLP/HTTP port, without /v1/traces`;
-  throw new Stop('protocol', `it does not take OTLP/HTTP: ${reason}`, advice);
+  throw new Stop('protocol', `it does not take OTLP/HTTP: ${reason}`, adviceFor(reason, destination, advice));
 }
 
 async function judgeDelivery(destination: Destination, found: Found): Promise<void> {

@@ -28,7 +28,7 @@ export function reportStart(options: Readonly<Options>): void {
     if (agent !== undefined)
       say(`${name} ${version}, ${agent}, was loaded before the agent; let one agent observe it`);
   }
-  setImmediate(() => reportLoaded(options, new Set(before.map(({ name }) => name)))).unref();
+  setImmediate(() => reportLoaded(options, new Set(before.map(({ name }) => name))));
 }
 
 function reportLoaded(options: Readonly<Options>, before: ReadonlySet<string>): void {

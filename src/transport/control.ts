@@ -83,11 +83,31 @@ export const ThreadCounter = {
   credit: 8,
 } as const;
 
+/** Upper bounds of the buckets that the durations of exports are counted in, in seconds. */
+export const DURATION_BOUNDS_S: readonly number[] = [
+  ...[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25],
+  ...[0.5, 0.75, 1, 2.5, 5, 7.5, 10],
+];
+
+/** How long exports took that ended in the same way. */
+export interface Durations {
+  /** One more than the bounds, not accumulated. */
+  readonly counts: readonly number[];
+  readonly sumSeconds: number;
+}
+
+/** Outcomes of an export: whether the collector took all of it. */
+export const Outcome = { success: 0, failure: 1 } as const;
+export type Outcome = (typeof Outcome)[keyof typeof Outcome];
+
 const SIGNALS: number = Object.keys(Signal).length;
 const SIGNAL_COUNTERS: number = Object.keys(SignalCounter).length;
 const THREAD_COUNTERS: number = Object.keys(ThreadCounter).length;
 const COUNTERS_AT = 256;
-const COUNTERS: number = SIGNAL_COUNTERS * SIGNALS + THREAD_COUNTERS;
+/** Behind the counters: for each signal and outcome the buckets, then the sum. */
+const DURATION_SLOTS: number = DURATION_BOUNDS_S.length + 2;
+const DURATIONS_AT: number = SIGNAL_COUNTERS * SIGNALS + THREAD_COUNTERS;
+const COUNTERS: number = DURATIONS_AT + SIGNALS * Object.keys(Outcome).length * DURATION_SLOTS;
 
 /** Bytes in front of the ring, a multiple of the cache line. */
 export const CONTROL_BYTES: number = COUNTERS_AT + Math.ceil((COUNTERS * 8) / 64) * 64;
@@ -126,9 +146,25 @@ export class Control {
     return this.#counters[SIGNAL_COUNTERS * SIGNALS + counter]!;
   }
 
+  countDuration(signal: Signal, outcome: Outcome, seconds: number): void {
+    const at = durationsAt(signal, outcome);
+    const bucket = DURATION_BOUNDS_S.findIndex(bound => seconds <= bound);
+    this.#counters[at + (bucket < 0 ? DURATION_BOUNDS_S.length : bucket)]! += 1;
+    this.#counters[at + DURATION_SLOTS - 1]! += seconds;
+  }
+
+  durations(signal: Signal, outcome: Outcome): Durations {
+    const at = durationsAt(signal, outcome);
+    const sum = at + DURATION_SLOTS - 1;
+    return { counts: [...this.#counters.subarray(at, sum)], sumSeconds: this.#counters[sum]! };
+  }
+
   /** Wakes the transport thread, whatever it waits for. Safe from both threads. */
   wakeConsumer(): void {
     Atomics.store(this.words, Word.consumer, ConsumerState.awake);
     Atomics.notify(this.words, Word.consumer);
   }
 }
+
+const durationsAt = (signal: Signal, outcome: Outcome): number =>
+  DURATIONS_AT + ((signal - 1) * Object.keys(Outcome).length + outcome) * DURATION_SLOTS;

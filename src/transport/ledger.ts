@@ -1,6 +1,6 @@
 // The batches between the ring and their settlement, and the account of them.
 import { limits } from '../limits.ts';
-import { type Control, SHARE_UNIT, SignalCounter, Word } from './control.ts';
+import { type Control, Outcome, SHARE_UNIT, SignalCounter, Word } from './control.ts';
 import { Signal } from './otlp/record.ts';
 import { BATCH_HEAD_BYTES_MAX } from './otlp/stream-frame.ts';
 
@@ -27,6 +27,12 @@ const RESERVE_BYTES: number = Object.keys(Signal).length * limits.batch_bytes_ma
 /** Large batches that are under way at the same time while a collector keeps up. */
 const SPARES_MAX = 4;
 
+/** When a batch was opened: as the how manieth, and by `performance.now()`. */
+interface Opening {
+  readonly number: number;
+  readonly at: number;
+}
+
 /**
  * Knows every batch that a client holds. Each is opened once and settled once.
  *
@@ -41,7 +47,7 @@ export class Ledger {
   readonly #control: Control;
   readonly #bytesMax: number;
   /** In the order of opening. */
-  readonly #open = new Map<OutgoingBatch, number>();
+  readonly #open = new Map<OutgoingBatch, Opening>();
   readonly #spares: Uint8Array[] = [];
 
   /** @param bytesMax of all open batches together; whoever opens them holds it, by {@link hasRoom} */
@@ -68,17 +74,21 @@ export class Ledger {
   }
 
   open(batch: OutgoingBatch): void {
-    this.#open.set(batch, ++this.opened);
+    this.#open.set(batch, { number: ++this.opened, at: performance.now() });
     this.#changeBytes(batch.buffer.length);
   }
 
   /** The batch is done with: delivered, but for `rejected` of its items. */
   settle(batch: OutgoingBatch, rejected = 0): void {
-    if (!this.#open.delete(batch)) return;
+    const opening = this.#open.get(batch);
+    if (opening === undefined) return;
+    this.#open.delete(batch);
     this.#changeBytes(-batch.buffer.length);
     const refused = Math.min(rejected, batch.items);
     this.#control.count(SignalCounter.delivered, batch.signal, batch.items - refused);
     this.#control.count(SignalCounter.rejected, batch.signal, refused);
+    const outcome = refused === 0 ? Outcome.success : Outcome.failure;
+    this.#control.countDuration(batch.signal, outcome, (performance.now() - opening.at) / 1000);
   }
 
   #changeBytes(by: number): void {
@@ -105,7 +115,7 @@ export class Ledger {
 
   /** Whether every batch up to the one with this number is settled. */
   isSettled(number: number): boolean {
-    for (const oldest of this.#open.values()) return oldest > number;
+    for (const oldest of this.#open.values()) return oldest.number > number;
     return true;
   }
 }

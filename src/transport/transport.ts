@@ -7,7 +7,15 @@ import { OptionError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { Backoff } from './backoff.ts';
 import type { Held } from './client.ts';
-import { Control, SHARE_UNIT, SignalCounter, ThreadCounter, Word } from './control.ts';
+import {
+  Control,
+  type Durations,
+  Outcome,
+  SHARE_UNIT,
+  SignalCounter,
+  ThreadCounter,
+  Word,
+} from './control.ts';
 import type { DeliveryNews, DeliveryOptions } from './delivery.ts';
 import { checkTls, type EndpointOptions, parseEndpoint } from './endpoint.ts';
 import { Signal, type SignalName, type Sink } from './otlp/record.ts';
@@ -250,6 +258,12 @@ export class Transport {
       Atomics.wait(words, Word.flushDone, done, left);
     }
     return false;
+  }
+
+  /** How long exports of a signal took, from when a batch was made until it was acknowledged: those that went well, and others. */
+  durations(signal: Signal): { readonly success: Durations; readonly failure: Durations } {
+    const of = (outcome: Outcome): Durations => this.#control.durations(signal, outcome);
+    return { success: of(Outcome.success), failure: of(Outcome.failure) };
   }
 
   /**
