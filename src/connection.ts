@@ -34,12 +34,14 @@ function endpointOf(options: Readonly<Options>): EndpointOptions {
 
 /**
  * @param watch hears what becomes of the connection
+ * @param collect writes into the sink what is gathered elsewhere, before a flush of the whole process
  * @throws OptionError for an endpoint, header, certificate or resource that cannot be used
  */
 export function openTransport(
   options: Readonly<Options>,
   resource: AttributeList,
   watch: CollectorWatch,
+  collect?: () => void,
 ): Transport {
   return new Transport({
     ...endpointOf(options),
@@ -52,6 +54,8 @@ export function openTransport(
     tracesLingerMs: options.tracesLinger,
     logsLingerMs: options.logsLinger,
     thread: options.transportThread,
+    flushTimeoutMs: options.flushTimeout,
+    ...(collect !== undefined && { collect }),
     unobserved: run => ObservabilityContext.root.withSuppression(true).run(run),
     compression: options.compression || undefined,
     warn: line => watch.warn(line),

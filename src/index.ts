@@ -8,7 +8,7 @@ import type { ReadConfiguration } from './configuration-file.ts';
 import { notices, openTransport } from './connection.ts';
 import { ContextManager } from './context/context-manager.ts';
 import { Propagator } from './context/propagator.ts';
-import { detectResource } from './context/resource.ts';
+import { detectThreadResource } from './context/thread-resource.ts';
 import { OptionError } from './errors.ts';
 import { flushAtExit } from './exit.ts';
 import { ExportDurations } from './export-durations.ts';
@@ -63,11 +63,17 @@ export interface Tricord {
   readonly options: Readonly<Options>;
   /** What was accepted, delivered and dropped so far, by signal and reason. */
   stats(): TransportStats;
-  /** Collects metrics and resolves when everything so far is delivered: true; false when that took too long. */
+  /**
+   * Collects metrics and delivers everything so far: true when the collector has all of it, and with a tricord collector
+   * that means on its disk; false when that took longer than `flushTimeout`, or the collector refuses connections. What
+   * is not delivered then stays, and is sent when that is possible. In the main thread it covers the application's
+   * worker threads. Never rejects. The global providers have it as `forceFlush()`.
+   */
   flush(): Promise<boolean>;
   /**
-   * Flushes, closes the connection and takes the agent out of the OpenTelemetry API. Resolves when that is done: true when
-   * everything was delivered; false when that took too long. A second call joins the first.
+   * Flushes, closes the connection and takes the agent out of the OpenTelemetry API, within `flushTimeout` and a tenth of
+   * a second. Resolves when that is done: true when everything was delivered; false when that took too long. A second call
+   * joins the first. Spans that end later, log records, and spans and meters that are made are no-ops, and counted in `stats()`.
    */
   shutdown(): Promise<boolean>;
 }
@@ -144,7 +150,7 @@ class Agent implements Tricord {
     this.options = options;
     this.#plugged = sampler;
     this.#watch = new CollectorWatch(options.endpoint, line => this.#tell(line), options.doctor);
-    const resource = detectResource({
+    const resource = detectThreadResource({
       serviceName: options.serviceName,
       attributes: options.resourceAttributes,
       detectors: options.resourceDetectors,
@@ -152,7 +158,7 @@ class Agent implements Tricord {
       env: {},
     });
     if (options.doctor) this.#tell(startLine(options, resource));
-    this.#transport = openTransport(options, resource, this.#watch);
+    this.#transport = openTransport(options, resource, this.#watch, () => this.#collectSync());
     const collected = (seconds: number): void => this.#timeCollection?.(seconds);
     this.#meters = createMeterProvider(options, views, this.#transport, collected);
     this.#tracers = options.tracesExporter === 'otlp' ? this.#tracerProvider() : undefined;
@@ -210,12 +216,19 @@ class Agent implements Tricord {
     const taken = [
       this.#serve('context', context, context.setGlobalContextManager(this.#contexts.enable())),
       this.#serve('propagation', propagation, propagation.setGlobalPropagator(this.#propagator())),
-      this.#tracers && this.#serve('traces', trace, trace.setGlobalTracerProvider(this.#tracers)),
-      this.#collects && this.#serve('metrics', metrics, metrics.setGlobalMeterProvider(this.#meters)),
-      this.#loggers && this.#serve('logs', logs, logs.setGlobalLoggerProvider(this.#loggers)),
+      this.#tracers &&
+        this.#serve('traces', trace, trace.setGlobalTracerProvider(this.#flushing(this.#tracers))),
+      this.#collects &&
+        this.#serve('metrics', metrics, metrics.setGlobalMeterProvider(this.#flushing(this.#meters))),
+      this.#loggers && this.#serve('logs', logs, logs.setGlobalLoggerProvider(this.#flushing(this.#loggers))),
     ].filter(name => typeof name === 'string');
     if (taken.length > 0)
       this.#tell(`another OpenTelemetry SDK was registered first; it keeps ${taken.join(', ')}.`);
+  }
+
+  /** All signals go one way: to flush a provider is to flush the agent. */
+  #flushing<Provider extends object>(provider: Provider): Provider {
+    return Object.assign(provider, { forceFlush: () => this.flush() });
   }
 
   /** The name when somebody else has it. */
@@ -253,13 +266,17 @@ class Agent implements Tricord {
   }
 
   async flush(): Promise<boolean> {
-    if (this.#collects) await this.#meters.forceFlush();
+    if (this.#collects && running === this) await this.#meters.collect();
     return this.#transport.flush(this.options.flushTimeout);
+  }
+
+  #collectSync(): void {
+    if (this.#collects) this.#meters.collectSync();
   }
 
   /** What the exit of the process waits for. */
   #flushSync(timeoutMs: number): void {
-    if (this.#collects) this.#meters.collectSync();
+    this.#collectSync();
     if (!this.#transport.flushSync(timeoutMs)) this.#watch.ended(this.stats());
   }
 

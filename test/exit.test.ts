@@ -12,8 +12,14 @@ const exitModule = pathToFileURL(join(root, 'src/exit.ts')).href;
 const preload = `data:text/javascript,${encodeURIComponent(`
   import { writeSync } from 'node:fs';
   import { flushAtExit } from ${JSON.stringify(exitModule)};
-  flushAtExit(budget => { writeSync(3, 'flush ' + budget + ';'); if (process.env.FAIL) throw new Error('no'); }, 50);
+  flushAtExit(budget => {
+    writeSync(3, 'flush ' + budget + ';');
+    for (const until = performance.now() + 60; process.env.LONG && performance.now() < until; );
+    if (process.env.FAIL) throw new Error('no');
+  }, 50);
 `)}`;
+/** What a script says on the descriptor of the flushes. */
+const mark = "const mark = text => require('fs').writeSync(3, text);";
 
 const emptyPreload = 'data:text/javascript,';
 
@@ -24,7 +30,9 @@ interface Ending {
   readonly stderr: string;
 }
 
-const withoutPid = (text: string): string => text.replaceAll(/\(node:\d+\)/g, '(node)');
+/** Without the process, and the lines inside `node:events`, which depend on how many listeners an event has. */
+const comparable = (text: string): string =>
+  text.replaceAll(/\(node:\d+\)/g, '(node)').replaceAll(/node:events:\d+:\d+/g, 'node:events');
 
 function run(script: string, flushing: boolean, env: NodeJS.ProcessEnv = {}): Ending & { flushes: string } {
   const args = ['--import', flushing ? preload : emptyPreload, '-e', script];
@@ -34,7 +42,7 @@ function run(script: string, flushing: boolean, env: NodeJS.ProcessEnv = {}): En
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   });
   const { status, signal, stdout, stderr, output } = result;
-  return { code: status, signal, stdout, stderr: withoutPid(stderr), flushes: output[3] ?? '' };
+  return { code: status, signal, stdout, stderr: comparable(stderr), flushes: output[3] ?? '' };
 }
 
 /** Starts the script, waits for its first output, sends the signals one by one after each further output. */
@@ -52,7 +60,7 @@ async function interrupt(script: string, flushing: boolean, signals: NodeJS.Sign
     if (next !== undefined) child.kill(next);
   });
   const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
-  return { code, signal, stdout, stderr: withoutPid(stderr) };
+  return { code, signal, stdout, stderr: comparable(stderr) };
 }
 
 const endings: Record<string, string> = {
@@ -61,7 +69,6 @@ const endings: Record<string, string> = {
   'process.exitCode': 'process.exitCode = 7',
   'an uncaught exception': 'setTimeout(() => { throw new TypeError("boom") }, 1)',
   'an unhandled rejection': 'Promise.reject(new Error("nobody cares"))',
-  'an exit listener that changes the code': 'process.on("exit", () => { process.exitCode = 9 })',
   'a handled uncaught exception':
     'process.on("uncaughtException", e => { console.log(e.message) }); throw new Error("x")',
 };
@@ -76,6 +83,34 @@ describe('a process with a flush at exit', () => {
       assert.equal(none, '');
     });
   }
+
+  const listening: Record<string, string> = {
+    'changes the code':
+      "process.on('exit', () => { mark('listener;'); process.exitCode = 9 }); setTimeout(() => {})",
+    'calls process.exit()':
+      "process.on('exit', () => { mark('listener;'); process.exit(9) }); setTimeout(() => {})",
+    'came in the tick of process.exit()': "process.on('exit', () => mark('listener;')); process.exit(9)",
+    throws: "process.on('exit', () => { mark('listener;'); throw new Error('x') }); setTimeout(() => {})",
+    'throws in the tick of process.exit()':
+      "process.on('exit', () => { mark('listener;'); throw new Error('x') }); process.exit(9)",
+  };
+  for (const [what, script] of Object.entries(listening)) {
+    it(`flushes behind a listener of exit that ${what}`, () => {
+      const { flushes, ...ending } = run(`${mark} ${script}`, true);
+      const { flushes: none, ...plain } = run(`${mark} ${script}`, false);
+      assert.deepEqual(ending, plain);
+      assert.equal(flushes, 'listener;flush 50;');
+      assert.equal(none, 'listener;');
+    });
+  }
+
+  it('has no more time for all flushes together than for one', () => {
+    // The last of these listeners comes too late to be known.
+    const script = `process.on('exit', () => {});
+      setTimeout(() => { process.on('exit', () => mark('late;')); process.exit(); })`;
+    const { flushes } = run(`${mark} ${script}`, true, { LONG: '1' });
+    assert.equal(flushes, 'flush 50;late;flush 0;');
+  });
 
   it('ends as without it when the flush throws', () => {
     const { flushes, ...ending } = run('process.exit(4)', true, { FAIL: '1' });

@@ -112,6 +112,7 @@ function destinationOf(options: Readonly<Options>, resource: Uint8Array): Destin
     tracesLingerMs: 0,
     logsLingerMs: 0,
     thread: false,
+    flushTimeoutMs: 0,
   };
 }
 

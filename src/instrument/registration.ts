@@ -1,5 +1,5 @@
-// What `tricord/register` does: starts the agent and instruments the application's libraries, once per process.
-import { isMainThread } from 'node:worker_threads';
+// What `tricord/register` does: starts the agent and instruments the application's libraries, once per thread.
+import { workerData } from 'node:worker_threads';
 import { start } from '../index.ts';
 import { beSilent, reportFault, tell } from './fault.ts';
 import { installInstrumentations } from './installation.ts';
@@ -11,8 +11,7 @@ const REGISTERED = Symbol.for('tricord.registered');
 
 /** Whatever fails here is told on one line of stderr, and the application runs as it would without us. */
 export function register(): void {
-  // Threads inherit `--require`: those of libraries, such as pino's transports, have nothing to observe.
-  if (!isMainThread || !claim()) return;
+  if (isPinoTransport() || !claim()) return;
   if (!isSupportedNode(process.versions.node)) {
     const { major, minor } = NODE_MIN;
     tell(`not started: Node.js ${major}.${minor} or later is needed, this is ${process.versions.node}.`);
@@ -30,7 +29,13 @@ export function register(): void {
   }
 }
 
-/** True for the first copy of this module in the process, in whatever way and from wherever it was loaded. */
+/** Threads inherit `--require`. One of thread-stream's only moves lines that the thread which logs them has seen. */
+function isPinoTransport(): boolean {
+  const data: unknown = workerData;
+  return typeof data === 'object' && data !== null && 'dataBuf' in data && 'stateBuf' in data;
+}
+
+/** True for the first copy of this module in the thread, in whatever way and from wherever it was loaded. */
 function claim(): boolean {
   const global = globalThis as { [REGISTERED]?: true };
   if (global[REGISTERED]) return false;

@@ -8,6 +8,7 @@ import {
   PerformanceObserver,
   performance,
 } from 'node:perf_hooks';
+import { isMainThread } from 'node:worker_threads';
 import {
   type BatchObservableResult,
   type Meter,
@@ -55,7 +56,9 @@ export function startRuntimeMetrics(
     meter.addBatchObservableCallback(source.read, [...source.instruments]);
     sources.push(source);
   };
-  for (const source of [eventLoopUse, heap, cpu, memory]) add(source(meter));
+  // A thread has an event loop and a heap of its own. What the process takes, the main thread tells, for all of them.
+  const ofThread = [eventLoopUse, heap];
+  for (const source of isMainThread ? [...ofThread, cpu, memory] : ofThread) add(source(meter));
   whenTurning(() => {
     if (stopped) return;
     add(eventLoopDelay(meter));

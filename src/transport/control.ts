@@ -26,7 +26,14 @@ export const Word = {
   sampling: 53,
   /** How full the transport thread is with batches that are not settled, in {@link SHARE_UNIT}. */
   held: 54,
+  /** Where rings are offered to a transport thread that serves several: the ID of the thread that runs the loop; 0 for none. */
+  owner: 55,
+  /** How often the thread that fills the ring has put its metrics there because it was asked to. */
+  collections: 56,
 } as const;
+
+/** In the word `owner`: no thread has this ID but the main thread, which runs nobody's loop. */
+export const NOBODY = 0;
 
 /** Shares of 0 to 1 as whole numbers. */
 export const SHARE_UNIT = 1_000_000_000;

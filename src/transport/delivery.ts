@@ -3,7 +3,7 @@ import type { ClientEvents } from './client.ts';
 import { type CollectorClientOptions, openCollectorClient } from './collector-client.ts';
 import { Control, SHARE_UNIT, ThreadCounter, Word } from './control.ts';
 import type { SamplingDirective } from './otlp/stream-frame.ts';
-import { type ThreadOptions, TransportThread } from './thread.ts';
+import { type FlushOthers, type ThreadOptions, TransportThread } from './thread.ts';
 
 /** What the application thread hands to a new transport thread. */
 export interface DeliveryOptions extends ThreadOptions, CollectorClientOptions {}
@@ -22,8 +22,13 @@ const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 /**
  * A loop that begins with its `run()`.
  * @param tell gets every connection, and what went wrong, each thing once until the next connection
+ * @param flushOthers what a flush of it covers too
  */
-export function openDelivery(options: DeliveryOptions, tell: (news: DeliveryNews) => void): TransportThread {
+export function openDelivery(
+  options: DeliveryOptions,
+  tell: (news: DeliveryNews) => void,
+  flushOthers?: FlushOthers,
+): TransportThread {
   const control = new Control(options.memory);
   control.noteThread(ThreadCounter.credit, Number.NaN);
   let told = '';
@@ -54,8 +59,11 @@ export function openDelivery(options: DeliveryOptions, tell: (news: DeliveryNews
     rejected: reason => report('trouble', `the collector rejected items: ${reason}`),
     sampling: samplingWord(control),
   };
-  const thread = new TransportThread(options, control, (ledger, held, replace) =>
-    openCollectorClient(options, ledger, control, events, held, replace),
+  const thread = new TransportThread(
+    options,
+    control,
+    (ledger, held, replace) => openCollectorClient(options, ledger, control, events, held, replace),
+    flushOthers,
   );
   return thread;
 }

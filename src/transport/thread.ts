@@ -16,6 +16,9 @@ const LINE_RECORD_BYTES_MAX: number = limits.frame_bytes_max + 256;
 /** After so many failed connections within one flush, whoever waits is let go: the collector is down. */
 const FLUSH_FAILURES_MAX = 2;
 
+/** Delivers what other loops beside this one hold; true when all of it is. */
+export type FlushOthers = () => Promise<boolean>;
+
 /**
  * Opens a client over the ledger; it may later be replaced by another one, which takes over the open batches.
  * @param held what it begins with
@@ -55,13 +58,16 @@ export class TransportThread {
   readonly #lingerMs: Readonly<Record<Signal, number>>;
   readonly #drainIntervalMs: number;
   readonly #packs: Packs;
+  readonly #flushOthers: FlushOthers | undefined;
   /** No frame that is still in the ring was published before this. */
   #since = 0;
   #flush: Flush | undefined;
   #running = true;
 
-  constructor(options: ThreadOptions, control: Control, connect: Connect) {
+  /** @param flushOthers what a flush of this loop covers too */
+  constructor(options: ThreadOptions, control: Control, connect: Connect, flushOthers?: FlushOthers) {
     this.#control = control;
+    this.#flushOthers = flushOthers;
     this.ledger = new Ledger(control, options.resendBytes);
     for (const { batch } of options.held?.batches ?? []) this.ledger.open(batch);
     this.#client = connect(this.ledger, options.held, client => this.#replace(client));
@@ -215,7 +221,7 @@ export class TransportThread {
     const asked = Atomics.load(words, Word.flushAsked);
     if (asked === Atomics.load(words, Word.flushDone)) return;
     if (this.#flush?.number !== asked) {
-      this.#flush = { number: asked, target: this.#ring.head, last: undefined, failures: 0 };
+      this.#flush = this.#beginFlush(asked);
       this.#client.hurry();
       this.#drain();
       this.#sendDue();
@@ -223,13 +229,26 @@ export class TransportThread {
     const flush = this.#flush;
     if (flush.last === undefined && ((this.#ring.position - flush.target) | 0) >= 0)
       flush.last = this.ledger.opened;
-    const delivered = flush.last !== undefined && this.ledger.isSettled(flush.last);
-    if (!delivered && flush.failures < FLUSH_FAILURES_MAX) return;
+    const settled = flush.last !== undefined && this.ledger.isSettled(flush.last);
+    const waits = !settled || flush.others === undefined;
+    if (waits && flush.failures < FLUSH_FAILURES_MAX) return;
     this.#flush = undefined;
     this.#noteHeld();
-    Atomics.store(words, Word.flushDelivered, delivered ? 1 : 0);
+    Atomics.store(words, Word.flushDelivered, settled && flush.others === true ? 1 : 0);
     Atomics.store(words, Word.flushDone, asked);
     Atomics.notify(words, Word.flushDone);
+  }
+
+  #beginFlush(number: number): Flush {
+    const flush: Flush = { number, target: this.#ring.head, last: undefined, failures: 0, others: undefined };
+    if (this.#flushOthers === undefined) flush.others = true;
+    else {
+      void this.#flushOthers().then(delivered => {
+        flush.others = delivered;
+        this.wake();
+      });
+    }
+    return flush;
   }
 
   /** Counts what is drained and not settled; clears the busy word when that is nothing. */
@@ -281,6 +300,8 @@ interface Flush {
   /** Number of the last batch that belongs to it, once everything up to the target is in batches. */
   last: number | undefined;
   failures: number;
+  /** Whether what other loops hold is delivered, once they have answered. */
+  others: boolean | undefined;
 }
 
 const SCOPE_BYTES_FIRST = 4096;

@@ -2,7 +2,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomBytes } from 'node:crypto';
 import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { isMainThread, Worker } from 'node:worker_threads';
 import { OptionError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { Backoff } from './backoff.ts';
@@ -18,10 +18,15 @@ import {
 } from './control.ts';
 import type { DeliveryNews, DeliveryOptions } from './delivery.ts';
 import { checkTls, type EndpointOptions, parseEndpoint } from './endpoint.ts';
+import { askFlush, flushed, flushedSync } from './flush.ts';
+import { HostedLoop } from './hosted-loop.ts';
 import { Signal, type SignalName, type Sink } from './otlp/record.ts';
 import { INSTANCE_ID_BYTES } from './otlp/stream-frame.ts';
 import { allocateRing, RingProducer } from './ring.ts';
+import { StartedThreads, servedParent } from './started-threads.ts';
 import type { Packs, TransportThread } from './thread.ts';
+import type { ThreadMessage } from './thread-messages.ts';
+import type { WorkerOptions, WorkerOrder } from './worker.ts';
 
 export interface TransportOptions extends EndpointOptions {
   readonly protocol: 'grpc' | 'http/protobuf';
@@ -40,6 +45,10 @@ export interface TransportOptions extends EndpointOptions {
   readonly logsLingerMs: number;
   /** Whether the loop between ring and collector has a thread of its own; else it runs on the application's event loop. */
   readonly thread: boolean;
+  /** How long what a thread of the application's leaves behind may take to be delivered. */
+  readonly flushTimeoutMs: number;
+  /** Writes into the sink what is gathered elsewhere; called before a flush of the whole process. */
+  readonly collect?: () => void;
   /** Runs what nothing may observe: the loop, when it has no thread of its own. */
   readonly unobserved?: (run: () => void) => void;
   /** Whether every batch is packed, or none. By default those that have to wait are, in a thread of their own. */
@@ -105,6 +114,8 @@ const RESOURCE_BYTES_MAX: number = limits.batch_bytes_max / 4;
 const HEAP_MIB_MAX = 128;
 const YOUNG_HEAP_MIB_MAX = 2;
 const TERMINATE_AFTER_MS_MIN = 100;
+/** What other threads tell while there is no transport thread to hear it. */
+const RELAYS_MAX = 1000;
 
 /** The loop on the application's event loop; its modules load only where it runs there. */
 interface OwnLoop {
@@ -117,6 +128,8 @@ interface OwnLoop {
  *
  * Without a thread of its own the loop runs on the application's event loop, and moves to a thread when the process ends:
  * that is the only way to deliver anything where nothing asynchronous runs any more.
+ *
+ * In a worker thread of the application, ring and stream are its own, and the main thread's transport thread runs the loop.
  */
 export class Transport {
   readonly sink: Sink;
@@ -129,6 +142,13 @@ export class Transport {
   /** One of these at most. */
   #worker: Worker | undefined;
   #own: OwnLoop | undefined;
+  #hosted: HostedLoop | undefined;
+  /** The application's threads that this one starts. */
+  #threads: StartedThreads | undefined;
+  /** The thread that started this one, where the main thread's transport thread runs the loop. */
+  readonly #parent: number | undefined;
+  readonly #relays: ThreadMessage[] = [];
+  #spawning = false;
   /** The thread's first start, which the first record brings forward. */
   #starting: NodeJS.Immediate | undefined;
   #instanceId: Uint8Array;
@@ -152,6 +172,14 @@ export class Transport {
     this.#control = new Control(this.#memory);
     this.#producer = new RingProducer(this.#memory, options.anchorUnixNanos, () => this.#startFirst());
     this.sink = this.#producer;
+    if (options.thread) {
+      this.#parent = servedParent();
+      if (isMainThread || this.#parent !== undefined)
+        this.#threads = new StartedThreads(
+          () => this.#spawning,
+          message => this.#relay(message),
+        );
+    }
     // After what the application does first, which is to load: the thread would compete with it for the processor.
     this.#starting = setImmediate(() => this.#startFirst());
     this.#starting.unref();
@@ -222,18 +250,11 @@ export class Transport {
    */
   async flush(timeoutMs: number): Promise<boolean> {
     if (!this.#hasPending()) return true;
-    const deadline = performance.now() + timeoutMs;
-    const number = this.#askFlush();
+    const number = askFlush(this.#control);
     // Waiting for a shared word alone would let the process end.
     const alive = setTimeout(() => {}, timeoutMs);
     try {
-      for (let left = timeoutMs; left > 0 && this.#runs(); left = deadline - performance.now()) {
-        const { words } = this.#control;
-        const done = Atomics.load(words, Word.flushDone);
-        if (isReached(done, number)) return Atomics.load(words, Word.flushDelivered) === 1;
-        await Atomics.waitAsync(words, Word.flushDone, done, left).value;
-      }
-      return false;
+      return await flushed(this.#control, number, timeoutMs, () => this.#runs());
     } finally {
       clearTimeout(alive);
     }
@@ -244,20 +265,21 @@ export class Transport {
    * thread does not need this one to deliver, not even to load. Where there is none, one takes over what is not settled,
    * under the same instance ID and sequences, so that a collector stores nothing twice. Returns at once when there is nothing to deliver; when the
    * collector refuses the connection twice, 100 ms apart, it gives up, however much of the time is left.
+   *
+   * Where the main thread's transport thread runs the loop nobody waits: that goes on without this thread.
    */
   flushSync(timeoutMs: number): boolean {
+    if (this.#hosted !== undefined) {
+      this.#hosted.leave();
+      return true;
+    }
     if (!this.#hasPending()) return true;
     const deadline = performance.now() + timeoutMs;
+    this.#startFirst();
+    this.#threads?.relayNow();
     if (this.#own !== undefined) this.#moveToThread(this.#own);
     if (this.#worker === undefined) return false;
-    const number = this.#askFlush();
-    const { words } = this.#control;
-    for (let left = timeoutMs; left > 0; left = deadline - performance.now()) {
-      const done = Atomics.load(words, Word.flushDone);
-      if (isReached(done, number)) return Atomics.load(words, Word.flushDelivered) === 1;
-      Atomics.wait(words, Word.flushDone, done, left);
-    }
-    return false;
+    return flushedSync(this.#control, askFlush(this.#control), deadline);
   }
 
   /** How long exports of a signal took, from when a batch was made until it was acknowledged: those that went well, and others. */
@@ -279,6 +301,8 @@ export class Transport {
     const deadline = performance.now() + timeoutMs;
     this.#producer.close();
     const delivered = await this.flush(timeoutMs);
+    this.#threads?.close();
+    this.#hosted?.leave();
     const left = Math.max(TERMINATE_AFTER_MS_MIN, deadline - performance.now());
     if (this.#own !== undefined) {
       const { delivery } = this.#own;
@@ -288,7 +312,7 @@ export class Transport {
       const worker = this.#worker;
       const { promise: exited, resolve } = Promise.withResolvers<void>();
       worker.once('exit', () => resolve());
-      worker.postMessage(left);
+      worker.postMessage({ kind: 'stop', withinMs: left } satisfies WorkerOrder);
       const timer = setTimeout(() => void worker.terminate(), left);
       await exited;
       clearTimeout(timer);
@@ -297,20 +321,21 @@ export class Transport {
   }
 
   #runs(): boolean {
-    return this.#worker !== undefined || this.#own !== undefined;
+    return this.#worker !== undefined || this.#own !== undefined || this.#hosted !== undefined;
   }
 
-  /** Whether anything lies in the ring or with the thread. The thread is busy before it releases what it took. */
+  /** Whether anything lies in the ring or with the thread, which is busy before it releases what it took; or may lie in other rings. */
   #hasPending(): boolean {
     const { words } = this.#control;
     const drained = Atomics.load(words, Word.tail) === Atomics.load(words, Word.head);
-    return !drained || Atomics.load(words, Word.busy) === 1;
+    return !drained || Atomics.load(words, Word.busy) === 1 || (isMainThread && this.#threads?.any === true);
   }
 
-  #askFlush(): number {
-    const number = (Atomics.add(this.#control.words, Word.flushAsked, 1) + 1) | 0;
-    this.#control.wakeConsumer();
-    return number;
+  /** To the transport thread, now or when there is one. */
+  #relay(message: ThreadMessage): void {
+    if (this.#worker !== undefined)
+      this.#worker.postMessage({ kind: 'relay', message } satisfies WorkerOrder);
+    else if (this.#relays.push(message) > RELAYS_MAX) this.#relays.shift();
   }
 
   #startFirst(): void {
@@ -323,8 +348,10 @@ export class Transport {
   #start(): void {
     if (this.#shutdown !== undefined) return;
     if (!this.#options.thread) return this.#startOwn();
+    if (this.#parent !== undefined) return this.#offer(this.#parent);
     try {
       this.#worker = this.#spawn();
+      for (const message of this.#relays.splice(0)) this.#relay(message);
     } catch (error) {
       this.#died(String(error));
     }
@@ -347,6 +374,15 @@ export class Transport {
       this.#died(String(error));
     };
     this.#atStart(() => unobserved(() => void run().catch(failed)));
+  }
+
+  #offer(parent: number): void {
+    this.#hosted = new HostedLoop({
+      ...{ control: this.#control, parent, flushTimeoutMs: this.#options.flushTimeoutMs },
+      delivery: () => this.#deliveryOptions(undefined),
+      lost: () => this.#lost('it was that of the main thread'),
+      collect: () => this.#options.collect?.(),
+    });
   }
 
   /** The loop goes on in a thread, with all that it has not settled. */
@@ -382,17 +418,9 @@ export class Transport {
   }
 
   #spawn(held?: Held): Worker {
-    // The agent must not start in its own thread: no options of the command line, none of the environment.
-    const { NODE_OPTIONS: _, ...env } = process.env;
-    const worker = new Worker(workerUrl(), {
-      name: 'tricord-transport',
-      workerData: this.#deliveryOptions(held),
-      env,
-      execArgv: [],
-      // Nothing of the thread's, such as a warning of the runtime's, may reach the application's output.
-      stdout: true,
-      stderr: true,
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB_MAX, maxYoungGenerationSizeMb: YOUNG_HEAP_MIB_MAX },
+    const worker = this.#newWorker({
+      delivery: this.#deliveryOptions(held),
+      hosts: this.#threads !== undefined,
     });
     let reason = 'it ended by itself';
     worker.on('message', (news: DeliveryNews) => this.#hear(news));
@@ -409,15 +437,39 @@ export class Transport {
     this.#options.news?.(news);
   }
 
-  /** Starts another thread, under a new instance ID as its sequences start anew. */
+  #newWorker(workerData: WorkerOptions): Worker {
+    // The agent must not start in its own thread: no options of the command line, none of the environment.
+    const { NODE_OPTIONS: _, ...env } = process.env;
+    this.#spawning = true;
+    try {
+      return new Worker(workerUrl(), {
+        ...{ name: 'tricord-transport', workerData, env, execArgv: [] },
+        // Nothing of the thread's, such as a warning of the runtime's, may reach the application's output.
+        ...{ stdout: true, stderr: true },
+        resourceLimits: {
+          maxOldGenerationSizeMb: HEAP_MIB_MAX,
+          maxYoungGenerationSizeMb: YOUNG_HEAP_MIB_MAX,
+        },
+      });
+    } finally {
+      this.#spawning = false;
+    }
+  }
+
+  /** Starts another thread. */
   #died(reason: string): void {
+    if (this.#shutdown !== undefined) return this.#ended();
+    this.#lost(reason);
+    if (this.#deaths === 1) this.#options.warn?.(this.#lastFailure!);
+    setTimeout(() => this.#start(), this.#restart.nextMs()).unref();
+  }
+
+  /** The loop's thread died. The next one has a new instance ID, as its sequences start anew. */
+  #lost(reason: string): void {
     this.#ended();
-    if (this.#shutdown !== undefined) return;
     this.#deaths++;
     this.#lastFailure = `the transport thread died: ${reason}`;
-    if (this.#deaths === 1) this.#options.warn?.(this.#lastFailure);
     this.#instanceId = randomBytes(INSTANCE_ID_BYTES);
-    setTimeout(() => this.#start(), this.#restart.nextMs()).unref();
   }
 
   /** Counts what the loop took with it. */
@@ -438,9 +490,6 @@ export class Transport {
     Atomics.notify(control.words, Word.flushDone);
   }
 }
-
-/** Whether the free-running number `done` is at `number` or behind it. */
-const isReached = (done: number, number: number): boolean => ((done - number) | 0) >= 0;
 
 /** The entry beside this file, which is as this one is: source or built. */
 function workerUrl(): URL {

@@ -109,14 +109,6 @@ describe('an application under the agent', () => {
       [2, 3],
     );
   });
-
-  it('does not start in worker threads, which inherit the flag', async () => {
-    const script = `const { Worker } = require('worker_threads');
-      new Worker('console.log(1 + 1)', { eval: true }).on('exit', () => console.log('done'))`;
-    const { stdout, code } = await observed(script);
-    assert.deepEqual([code, stdout], [0, '2\ndone\n']);
-    assert.equal(new Set(collector.calls.map(({ hello }) => hex(hello.instanceId))).size, 1);
-  });
 });
 
 const twice = (application: string, options: RunOptions = {}): Promise<[Run, Run]> =>

@@ -31,6 +31,7 @@ export function transportOptions(
     tracesLingerMs: 5,
     logsLingerMs: 5,
     thread: true,
+    flushTimeoutMs: 5000,
     ...changes,
   };
 }
