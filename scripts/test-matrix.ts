@@ -64,7 +64,8 @@ function writeTree(): void {
     write(path.replace(/\.ts$/, '.js'), renamed(text));
   }
   write('package.json', renamed(readFileSync(join(root, 'package.json'), 'utf8')));
-  for (const path of ['dist', 'test/register/apps', 'docs/options.md', 'docs/opentelemetry.md'])
+  const pages = ['docs/options.md', 'docs/opentelemetry.md', 'docs/exit-matrix.md'];
+  for (const path of ['dist', 'test/register/apps', ...pages])
     cpSync(join(root, path), join(tree, path), { recursive: true });
 }
 

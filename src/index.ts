@@ -64,16 +64,17 @@ export interface Tricord {
   /** What was accepted, delivered and dropped so far, by signal and reason. */
   stats(): TransportStats;
   /**
-   * Collects metrics and delivers everything so far: true when the collector has all of it, and with a tricord collector
-   * that means on its disk; false when that took longer than `flushTimeout`, or the collector refuses connections. What
-   * is not delivered then stays, and is sent when that is possible. In the main thread it covers the application's
-   * worker threads. Never rejects. The global providers have it as `forceFlush()`.
+   * Collects metrics and delivers everything so far. True when the collector has all of it; that of tricord has it on its
+   * disk then. False when that took longer than `flushTimeout`, or the collector refuses connections: what is left stays,
+   * and is sent when that is possible. In the main thread it covers the application's worker threads. Never rejects. The
+   * global providers have it as `forceFlush()`.
    */
   flush(): Promise<boolean>;
   /**
    * Flushes, closes the connection and takes the agent out of the OpenTelemetry API, within `flushTimeout` and a tenth of
    * a second. Resolves when that is done: true when everything was delivered; false when that took too long. A second call
-   * joins the first. Spans that end later, log records, and spans and meters that are made are no-ops, and counted in `stats()`.
+   * joins the first. Whoever has kept a tracer or a logger may go on to use it: what that makes is dropped, which `stats()`
+   * counts as `closed`. `start()` starts another agent.
    */
   shutdown(): Promise<boolean>;
 }
@@ -266,7 +267,7 @@ class Agent implements Tricord {
   }
 
   async flush(): Promise<boolean> {
-    if (this.#collects && running === this) await this.#meters.collect();
+    if (this.#collects && this.#shutdown === undefined) await this.#meters.collect();
     return this.#transport.flush(this.options.flushTimeout);
   }
 
@@ -285,13 +286,14 @@ class Agent implements Tricord {
     return this.#down;
   }
 
+  /** A process that ends meanwhile still waits for what is left. */
   async #close(): Promise<boolean> {
     running = undefined;
-    this.#unwatch();
     for (const api of this.#served) api.disable();
     this.#loggers?.shutdown();
     if (this.#collects) await this.#meters.shutdown();
     const delivered = await this.#transport.shutdown(this.options.flushTimeout);
+    this.#unwatch();
     diag.debug('tricord has shut down');
     return delivered;
   }

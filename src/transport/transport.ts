@@ -270,7 +270,7 @@ export class Transport {
    */
   flushSync(timeoutMs: number): boolean {
     if (this.#hosted !== undefined) {
-      this.#hosted.leave();
+      this.#leave();
       return true;
     }
     if (!this.#hasPending()) return true;
@@ -302,7 +302,7 @@ export class Transport {
     this.#producer.close();
     const delivered = await this.flush(timeoutMs);
     this.#threads?.close();
-    this.#hosted?.leave();
+    this.#leave();
     const left = Math.max(TERMINATE_AFTER_MS_MIN, deadline - performance.now());
     if (this.#own !== undefined) {
       const { delivery } = this.#own;
@@ -383,6 +383,11 @@ export class Transport {
       lost: () => this.#lost('it was that of the main thread'),
       collect: () => this.#options.collect?.(),
     });
+  }
+
+  #leave(): void {
+    this.#hosted?.leave();
+    this.#hosted = undefined;
   }
 
   /** The loop goes on in a thread, with all that it has not settled. */

@@ -32,7 +32,7 @@ of lines inside \`node:events\` in a stack trace, which depend on how many liste
   or never waits: they are as of the last collection. Its spans and records lie in a ring that outlives it. Without the
   transport thread there is nobody else to send them, so that of such a thread only what was sent has arrived.
 - **A collector that does not answer** costs the end at most \`TRICORD_FLUSH_TIMEOUT\` (2 s; 200 ms in the runs below); one that refuses
-  connections some 100 ms. Exit code and output stay what they are.
+  connections is given up at the second attempt. Exit code and output stay what they are.
 `;
 
 const short = ({ module, flag }: Way): string => `${module === 'module' ? 'ESM' : 'CJS'} \`${flag}\``;
