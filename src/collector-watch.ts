@@ -1,7 +1,7 @@
 // Says once that the collector cannot be reached, and once that it can again.
 import type { DeliveryNews } from './transport/delivery.ts';
 import type { SignalName } from './transport/otlp/record.ts';
-import type { TransportStats } from './transport/transport.ts';
+import type { TransportStats } from './transport/stats.ts';
 
 /** What an item of a signal is called. */
 const ITEMS: Readonly<Record<SignalName, string>> = {

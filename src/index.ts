@@ -26,7 +26,8 @@ import { createSampling, type Sampling } from './trace/sampling.ts';
 import type { SpanLimits } from './trace/span.ts';
 import { TracerProvider } from './trace/tracer-provider.ts';
 import { Signal, type SignalName } from './transport/otlp/record.ts';
-import type { Transport, TransportStats } from './transport/transport.ts';
+import type { TransportStats } from './transport/stats.ts';
+import type { Transport } from './transport/transport.ts';
 
 export { ObservabilityContext } from './context/observability-context.ts';
 export { OptionError, TricordError } from './errors.ts';
@@ -48,7 +49,7 @@ export type {
   SummaryPoint,
 } from './transport/otlp/metrics.ts';
 export type { AttributeList } from './transport/otlp/record.ts';
-export type { TransportStats } from './transport/transport.ts';
+export type { TransportStats } from './transport/stats.ts';
 
 /** What `start()` takes: options, all of them optional, and what no variable can say. */
 export interface StartOptions extends Partial<Options> {
@@ -143,7 +144,8 @@ class Agent implements Tricord {
   /** The share of traces that the sampler keeps while there is room. */
   #ratio: () => number = () => 1;
   #timeCollection: ((seconds: number) => void) | undefined;
-  /** The parts of the OpenTelemetry API that this agent serves, and what else ends with it. */
+  #forgetDurations: () => void = () => {};
+  /** The parts of the OpenTelemetry API that this agent serves. */
   readonly #served: { disable(): void }[] = [];
   #down: Promise<boolean> | undefined;
 
@@ -208,8 +210,7 @@ class Agent implements Tricord {
       attributes: exporters[name],
       durations: () => this.#transport.durations(Signal[name]),
     }));
-    const forget = registerMetricProducer(new ExportDurations(sources));
-    this.#served.push({ disable: forget });
+    this.#forgetDurations = registerMetricProducer(new ExportDurations(sources));
   }
 
   /** What another SDK has registered before stays with that. */
@@ -267,7 +268,7 @@ class Agent implements Tricord {
   }
 
   async flush(): Promise<boolean> {
-    if (this.#collects && this.#shutdown === undefined) await this.#meters.collect();
+    if (this.#collects && this.#down === undefined) await this.#meters.collect();
     return this.#transport.flush(this.options.flushTimeout);
   }
 
@@ -292,6 +293,7 @@ class Agent implements Tricord {
     for (const api of this.#served) api.disable();
     this.#loggers?.shutdown();
     if (this.#collects) await this.#meters.shutdown();
+    this.#forgetDurations();
     const delivered = await this.#transport.shutdown(this.options.flushTimeout);
     this.#unwatch();
     diag.debug('tricord has shut down');

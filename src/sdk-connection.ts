@@ -5,7 +5,8 @@ import { TricordError } from './errors.ts';
 import { flushAtExit } from './exit.ts';
 import { type Options, readOptions } from './options.ts';
 import type { AnyValue, AttributeList, Sink } from './transport/otlp/record.ts';
-import type { Transport, TransportStats } from './transport/transport.ts';
+import type { TransportStats } from './transport/stats.ts';
+import type { Transport } from './transport/transport.ts';
 
 /** The options of the transport; what else there is, the SDK decides. */
 export type ConnectionOptions = Pick<

@@ -10,7 +10,7 @@ import type { LogCounters } from './log/logger.ts';
 import type { MetricCounters } from './metrics/metric-counters.ts';
 import type { TraceCounters } from './trace/span-record.ts';
 import type { SignalName } from './transport/otlp/record.ts';
-import type { SignalStats, TransportStats } from './transport/transport.ts';
+import type { SignalStats, TransportStats } from './transport/stats.ts';
 
 export interface SdkSources {
   /** Undefined where spans, or log records, are not sent. */

@@ -16,7 +16,7 @@ import type { ScopeRecord, Sink } from './transport/otlp/record.ts';
 
 export { OptionError, TricordError } from './errors.ts';
 export { type ConnectionOptions, TricordConnection } from './sdk-connection.ts';
-export type { TransportStats } from './transport/transport.ts';
+export type { TransportStats } from './transport/stats.ts';
 
 /** What spans and log records of the SDK say about where they come from. */
 interface Sourced {

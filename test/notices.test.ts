@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { DiagLogLevel } from '@opentelemetry/api';
 import { CollectorWatch } from '../src/collector-watch.ts';
 import { diagLevel, diagLogger, Notices } from '../src/notices.ts';
-import type { TransportStats } from '../src/transport/transport.ts';
+import type { TransportStats } from '../src/transport/stats.ts';
 
 const MINUTE_MS = 60_000;
 

@@ -18,13 +18,21 @@ export function detectThreadResource(options: ResourceOptions): Resource {
     return resource;
   }
   const { 'service.instance.id': instance, ...configured } = options.attributes ?? {};
-  return detectResource({
+  const inherited = (getEnvironmentData(INHERITANCE) ?? {}) as NonNullable<ResourceOptions['attributes']>;
+  const none = INHERITED.filter(key => inherited[key] === '' && configured[key] === undefined);
+  const resource = detectResource({
     ...options,
     attributes: {
-      ...(getEnvironmentData(INHERITANCE) as ResourceOptions['attributes']),
+      ...inherited,
       ...configured,
       'thread.id': threadId,
       ...(instance === undefined ? {} : { 'service.instance.id': `${instance}/${threadId}` }),
     },
   });
+  return without(resource, none);
+}
+
+function without({ keys, values }: Resource, left: readonly string[]): Resource {
+  const kept = keys.flatMap((key, i) => (left.includes(key) ? [] : [i]));
+  return { keys: kept.map(i => keys[i]!), values: kept.map(i => values[i]!), count: kept.length };
 }

@@ -7,7 +7,7 @@ import type { TransportThread } from './thread.ts';
 import { hearNow, joinThreads, type LoopOffer, type ThreadMessage } from './thread-messages.ts';
 
 /** How long a thread that is busy may keep a flush waiting for its metrics. */
-const COLLECT_MS = 100;
+const COLLECT_MS = 300;
 const CLOSE_MS = 1000;
 
 interface Hosted {

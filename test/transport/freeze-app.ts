@@ -22,7 +22,7 @@ const delivery = openDelivery(
   {
     ...transportOptions(process.argv[2]!, { tracesLingerMs: 60_000, logsLingerMs: 60_000 }),
     ...{ keepaliveMs: 50, keepaliveTimeoutMs: 300 },
-    ...{ memory, definitions: producer.definitions(), held: undefined, packs: true },
+    ...{ memory, definitions: producer.definitions(), held: undefined, packs: 'waiting' },
   },
   () => undefined,
 );

@@ -85,6 +85,7 @@ for (const { place, thread } of places) {
         rejected: 0,
         lost: 0,
         pending: 0,
+        queued: 0,
         gap: 0,
         leftOut: 0,
         dropped,
