@@ -1,45 +1,24 @@
 // What the agent says to whoever runs the application: lines on stderr, the same one once a minute at the most.
 import { type DiagLogger, DiagLogLevel } from '@opentelemetry/api';
+import { MessageLimit } from './context/message-limit.ts';
 import type { LogLevel } from './options.ts';
 
-/** How long a line is not said again. */
-const QUIET_MS = 60_000;
-/** Lines that are remembered; more different ones than that push the oldest out. */
-const REMEMBERED_MAX = 200;
-
-interface Said {
-  readonly at: number;
-  /** How often it has come again since, unsaid. */
-  readonly unsaid: number;
-}
-
-/** Says lines, and counts those that it leaves out: the next that is the same tells how many they were. Never throws. */
+/** Says lines, the same one seldom. Never throws. */
 export class Notices {
   readonly #write: (text: string) => void;
-  readonly #now: () => number;
-  /** By line, the one that was said longest ago first. */
-  readonly #said = new Map<string, Said>();
+  readonly #limit: MessageLimit;
 
   /** @param now milliseconds that only grow */
-  constructor(write: (text: string) => void, now: () => number = () => performance.now()) {
+  constructor(write: (text: string) => void, now?: () => number) {
     this.#write = write;
-    this.#now = now;
+    this.#limit = new MessageLimit(now);
   }
 
   say(text: string): void {
-    const line = text.replace(/\s*\n\s*/g, ' | ');
-    const now = this.#now();
-    const before = this.#said.get(line);
-    if (before !== undefined && now - before.at < QUIET_MS) {
-      this.#said.set(line, { at: before.at, unsaid: before.unsaid + 1 });
-      return;
-    }
-    this.#said.delete(line);
-    if (this.#said.size >= REMEMBERED_MAX) this.#said.delete(this.#said.keys().next().value!);
-    this.#said.set(line, { at: now, unsaid: 0 });
-    const more = before === undefined || before.unsaid === 0 ? '' : ` (and ${before.unsaid} more like this)`;
+    const line = this.#limit.pass(text.replace(/\s*\n\s*/g, ' | '));
+    if (line === undefined) return;
     try {
-      this.#write(`tricord: ${line}${more}\n`);
+      this.#write(`tricord: ${line}\n`);
     } catch {
       // A closed stderr: there is nobody left to tell.
     }

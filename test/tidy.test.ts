@@ -36,7 +36,7 @@ const table: readonly { readonly from: RegExp; readonly may: RegExp }[] = [
   },
   {
     from: /^src\/(notices|collector-watch|sdk-metrics|export-durations)\.ts$/,
-    may: /^src\/(trace|metrics|log|transport)\/|^src\/options\.ts$|^@opentelemetry\//,
+    may: /^src\/(trace|metrics|log|context|transport)\/|^src\/options\.ts$|^@opentelemetry\//,
   },
   { from: /^src\/(resource-message|start-line)\.ts$/, may: /^src\/transport\/otlp\/|^src\/options\.ts$/ },
   { from: /^src\/doctor\//, may: /^src\/(?!index\.ts|register\.ts)|^node:|^@opentelemetry\// },

@@ -74,7 +74,7 @@ function typeOf(folder: string): string | undefined {
 }
 
 /** The libraries whose own source stands in the file. */
-export function bundledLibraries(source: string): Library[] {
+function bundledLibraries(source: string): Library[] {
   return libraries.filter(({ signature }) => source.includes(signature));
 }
 

@@ -10,7 +10,7 @@ const topics = [
   'collector',
 ] as const;
 export type Topic = (typeof topics)[number];
-export type Level = 'ok' | 'warning' | 'problem';
+type Level = 'ok' | 'warning' | 'problem';
 
 export interface Finding {
   readonly topic: Topic;

@@ -65,7 +65,7 @@ function judgeRegister(preloads: readonly Preload[], at: number, folder: string)
   return [found, warning('runtime', 'order', text, 'let --require tricord/register come first')];
 }
 
-export function isRegister(specifier: string, folder: string): boolean {
+function isRegister(specifier: string, folder: string): boolean {
   if (specifier === 'tricord/register') return true;
   const file = resolved(specifier, folder);
   if (file === undefined || !/^register\.(js|cjs|ts)$/.test(basename(file))) return false;
@@ -73,7 +73,7 @@ export function isRegister(specifier: string, folder: string): boolean {
 }
 
 /** The file of a preloaded module; undefined where there is none. */
-export function resolved(specifier: string, folder: string): string | undefined {
+function resolved(specifier: string, folder: string): string | undefined {
   try {
     if (specifier.startsWith('file:')) return realpathSync(fileURLToPath(specifier));
     return realpathSync(createRequire(join(folder, 'index.js')).resolve(specifier));

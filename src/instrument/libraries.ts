@@ -15,7 +15,7 @@ export interface Library {
   readonly early?: string;
 }
 
-export interface Loss {
+interface Loss {
   readonly what: string;
   readonly advice: string;
   /** Nothing of the library is observed, rather than less. */

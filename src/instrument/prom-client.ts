@@ -40,6 +40,8 @@ class RegistryProducer implements MetricProducer {
   #prepared = new Map<PromMetric, PromData>();
   /** Metrics that have not answered yet, and are not asked again before. */
   readonly #asked = new WeakSet<PromMetric>();
+  /** Metrics that failed when they were asked last, which is said once, until they answer again. */
+  readonly #failing = new WeakSet<PromMetric>();
   #exemplarsSince = 0;
 
   add(registry: PromRegistry): void {
@@ -73,8 +75,11 @@ class RegistryProducer implements MetricProducer {
     this.#asked.add(metric);
     try {
       this.#prepared.set(metric, await metric.get());
+      this.#failing.delete(metric);
     } catch (error) {
-      diag.warn(`The prom-client metric "${metric.name}" failed to collect.`, error);
+      if (!this.#failing.has(metric))
+        diag.warn(`The prom-client metric "${metric.name}" failed to collect.`, error);
+      this.#failing.add(metric);
     } finally {
       this.#asked.delete(metric);
     }

@@ -1,12 +1,12 @@
 // The OpenTelemetry MeterProvider: owns the meters, and collects them into the sink at an interval.
 import {
   createNoopMeter,
-  diag,
   type MeterOptions,
   type Meter as OtelMeter,
   type MeterProvider as OtelMeterProvider,
 } from '@opentelemetry/api';
 import { type Clock, processClock } from '../context/clock.ts';
+import { warnSeldom } from '../context/message-limit.ts';
 import { ObservabilityContext } from '../context/observability-context.ts';
 import { limits } from '../limits.ts';
 import { encodeMetric, type MetricRecord } from '../transport/otlp/metrics.ts';
@@ -203,7 +203,7 @@ export class MeterProvider implements OtelMeterProvider {
     clearTimeout(timer);
     if (outcome !== 'late') return;
     this.counters.failed++;
-    diag.warn(`Metrics were collected without what had not answered within ${this.#timeout} ms.`);
+    warnSeldom(`Metrics were collected without what had not answered within ${this.#timeout} ms.`);
   }
 
   /** Writes what there is, unless a later round has done so. */
@@ -256,7 +256,7 @@ function encode(writer: Writer, metric: MetricRecord, first: number): number {
   try {
     return encodeMetric(writer, metric, first);
   } catch (error) {
-    diag.warn(`The metric "${metric.name}" could not be read.`, error);
+    warnSeldom(`The metric "${metric.name}" could not be read.`, error);
     writer.overflowed = true;
     return metric.size;
   }

@@ -28,6 +28,23 @@ describe('the resource', () => {
     assert.ok(resource.values.every(value => value !== undefined && value !== ''));
   });
 
+  it('says only what the detectors are asked for', () => {
+    const env = { OTEL_RESOURCE_ATTRIBUTES: 'team=a', OTEL_SERVICE_NAME: 'shop' };
+    const all = detect({ env });
+    const beginning = (resource: Resource, prefix: string): boolean =>
+      resource.keys.some(key => key.startsWith(prefix));
+    const parts = { env: 'team', host: 'host.', os: 'os.', process: 'process.', serviceinstance: 'service.instance.' };
+    for (const [detector, prefix] of Object.entries(parts)) {
+      assert.ok(beginning(all, prefix), detector);
+      const one = detect({ env, detectors: [detector] });
+      const others = Object.values(parts).filter(other => other !== prefix);
+      assert.deepEqual([beginning(one, prefix), others.some(other => beginning(one, other))], [true, false], detector);
+    }
+    const none = detect({ env, detectors: ['all', 'none'] });
+    assert.ok(!Object.values(parts).some(prefix => beginning(none, prefix)));
+    assert.deepEqual([get(none, 'service.name'), get(none, 'telemetry.sdk.name')], ['shop', 'tricord']);
+  });
+
   it('takes the name of the service from OTEL_SERVICE_NAME before OTEL_RESOURCE_ATTRIBUTES', () => {
     const env = { OTEL_RESOURCE_ATTRIBUTES: 'service.name=b,deployment.environment.name=a%20b' };
     assert.equal(get(detect({ env }), 'service.name'), 'b');

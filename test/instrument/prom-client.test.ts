@@ -264,6 +264,33 @@ describe('the bridge', () => {
     assert.equal(given.length, 3);
   });
 
+  it('says once that a metric fails to collect, until it answers again', async () => {
+    const registry = new client.Registry();
+    let fails = true;
+    new client.Gauge({
+      name: 'moody',
+      help: 'h',
+      registers: [registry],
+      collect() {
+        if (fails) throw new Error('no');
+      },
+    });
+    const given: string[] = [];
+    const ignore = (): void => {};
+    const logger = { error: ignore, info: ignore, debug: ignore, verbose: ignore };
+    diag.setLogger({ ...logger, warn: message => given.push(message) }, { suppressOverrideMessage: true });
+    for (const next of [true, true, false, true]) {
+      fails = next;
+      await collect();
+    }
+    diag.disable();
+    assert.deepEqual(
+      given.filter(message => message.includes('moody')),
+      Array(2).fill('The prom-client metric "moody" failed to collect.'),
+    );
+    registry.clear();
+  });
+
   it('forgets registries that the program forgot, and takes new ones in their place', async () => {
     setFlagsFromString('--expose-gc');
     const gc = runInNewContext('gc') as () => void;

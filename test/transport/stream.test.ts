@@ -290,6 +290,36 @@ for (const { place, thread } of places) {
       assert.equal(sent < (accepted * size) / 10, thread, `${sent} bytes for ${accepted * size}`);
     });
 
+    it('packs every batch when it is asked to, and none when it is asked not to', async t => {
+      const bytes: number[] = [];
+      for (const compression of ['gzip', 'none'] as const) {
+        const collector = await collectorFor(t);
+        const transport = transportTo(t, collector.url, { thread, compression });
+        for (const id of range(10)) put(transport.sink, id, 10_000);
+        assert.equal(await transport.flush(FLUSH_MS), true);
+        assert.deepEqual(taken(collector), range(10));
+        bytes.push(transport.stats().bytesSent);
+      }
+      assert.ok(bytes[0]! < 10_000 && bytes[1]! > 100_000, bytes.join(' and '));
+    });
+
+    it('tells the credit that is left, while there is a stream', async t => {
+      const credit = 1_000_000;
+      const collector = await collectorFor(t, {
+        onHello: call => call.send({ ackedSequence: 0, creditLimit: credit }),
+      });
+      const transport = transportTo(t, collector.url, { thread });
+      await until(() => transport.stats().connected);
+      assert.equal(transport.stats().credit, credit);
+      put(transport.sink, 1, 10_000);
+      assert.equal(await transport.flush(FLUSH_MS), true);
+      const left = transport.stats().credit!;
+      assert.ok(left < credit - 10_000 && left > credit - 11_000, `${left}`);
+      collector.stop();
+      await until(() => !transport.stats().connected);
+      assert.equal(transport.stats().credit, undefined);
+    });
+
     it('frees a rejected batch, counts it, and goes on past it after a reconnect', async t => {
       const collector = await collectorFor(t, {
         onBatch: (call, batch, it) => {
