@@ -33,7 +33,10 @@ describe('a message', () => {
     const given: unknown[][] = [];
     const ignore = (): void => {};
     const logger = { error: ignore, info: ignore, debug: ignore, verbose: ignore };
-    diag.setLogger({ ...logger, warn: (...args) => void given.push(args) }, { suppressOverrideMessage: true });
+    diag.setLogger(
+      { ...logger, warn: (...args) => void given.push(args) },
+      { suppressOverrideMessage: true },
+    );
     const reason = new Error('why');
     for (let i = 0; i < 3; i++) warnSeldom('something is odd', reason);
     diag.disable();

@@ -33,12 +33,22 @@ describe('the resource', () => {
     const all = detect({ env });
     const beginning = (resource: Resource, prefix: string): boolean =>
       resource.keys.some(key => key.startsWith(prefix));
-    const parts = { env: 'team', host: 'host.', os: 'os.', process: 'process.', serviceinstance: 'service.instance.' };
+    const parts = {
+      env: 'team',
+      host: 'host.',
+      os: 'os.',
+      process: 'process.',
+      serviceinstance: 'service.instance.',
+    };
     for (const [detector, prefix] of Object.entries(parts)) {
       assert.ok(beginning(all, prefix), detector);
       const one = detect({ env, detectors: [detector] });
       const others = Object.values(parts).filter(other => other !== prefix);
-      assert.deepEqual([beginning(one, prefix), others.some(other => beginning(one, other))], [true, false], detector);
+      assert.deepEqual(
+        [beginning(one, prefix), others.some(other => beginning(one, other))],
+        [true, false],
+        detector,
+      );
     }
     const none = detect({ env, detectors: ['all', 'none'] });
     assert.ok(!Object.values(parts).some(prefix => beginning(none, prefix)));
