@@ -104,7 +104,8 @@ function destinationOf(options: Readonly<Options>, resource: Uint8Array): Destin
     certificate: readPem('certificate', options.certificate),
     clientCertificate: readPem('clientCertificate', options.clientCertificate),
     clientKey: readPem('clientKey', options.clientKey),
-    timeoutMs: Math.min(timeout, STEP_MS_MAX),
+    // A timeout of 0 is none, but a step has one.
+    timeoutMs: Math.min(timeout || STEP_MS_MAX, STEP_MS_MAX),
     instanceId: randomBytes(INSTANCE_ID_BYTES),
     anchorUnixNanos: processClock.anchorUnixNanos,
     ringBytes: limits.ring_bytes_min,
