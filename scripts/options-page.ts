@@ -57,7 +57,7 @@ variable that cannot be used is reported on one line of stderr, and its default 
 that cannot be used throws an \`OptionError\`. A \`TRICORD_\` or \`OTEL_\` variable that does not exist is reported with
 the nearest one that does. \`OTEL_\` variables have the meaning of the OpenTelemetry specification; what becomes of every one of
 them is in [opentelemetry.md](opentelemetry.md), and \`OTEL_CONFIG_FILE\` takes their place: [configuration-file.md](configuration-file.md).
-\`npx tricord doctor\` judges those that are set.
+\`npx tricord doctor\` judges those that are set. What no variable can say is given in code alone: [\`views\`](metrics.md#views).
 
 This page is generated from \`src/options.ts\` by \`node scripts/options-page.ts\`.
 
