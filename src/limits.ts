@@ -48,7 +48,7 @@ export const limits: Readonly<Record<LimitName, number>> = {
   links_max: 128,
   /** UTF-16 units of one attribute value; OpenTelemetry has no default, a frame has. */
   attribute_value_length_max: 64 * KIB,
-  /** Series of one metric, the overflow series included (OpenTelemetry's default). */
+  /** Series of one metric, beside the overflow series (OpenTelemetry's default). */
   cardinality_max: 2000,
   /** Meters and instruments of one process: what makes one per request must not fill the memory. */
   meters_max: 1000,

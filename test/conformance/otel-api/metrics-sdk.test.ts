@@ -307,10 +307,10 @@ rule(
     for (const views of [[], [{ selector: { instrumentName: 'i' }, stream: { description: 'C' } }]]) {
       const { meter, collect } = metered({ views });
       const warned = warnings(() => {
-        for (const description of ['A', 'B']) meter.createCounter('i', { description }).add(1);
+        for (const description of ['A', 'B', 'B', 'C']) meter.createCounter('i', { description }).add(1);
       });
       assert.equal(warned.length, views.length === 0 ? 1 : 0);
-      assert.deepEqual(valuesOf(metricNamed(collect(), 'i')), [[{}, 2]]);
+      assert.deepEqual(valuesOf(metricNamed(collect(), 'i')), [[{}, 4]]);
     }
   },
 );
