@@ -92,16 +92,25 @@ export function serializeBaggage(baggage: OtelBaggage): string | undefined {
   let length = -1;
   for (const [key, entry] of baggage.getAllEntries()) {
     if (members.length === limits.baggage_entries_max) break;
-    if (!TOKEN.test(key)) continue;
-    const metadata = entry.metadata?.toString() ?? '';
-    const properties =
-      metadata !== '' && METADATA.test(metadata) && !metadata.includes(',') ? `;${metadata}` : '';
-    const member = `${key}=${encodeURIComponent(String(entry.value).toWellFormed())}${properties}`;
-    if (length + 1 + member.length > limits.baggage_bytes_max) continue;
+    const member = memberOf(key, entry);
+    if (member === undefined || length + 1 + member.length > limits.baggage_bytes_max) continue;
     length += 1 + member.length;
     members.push(member);
   }
   return members.length === 0 ? undefined : members.join(',');
+}
+
+/** Undefined for an entry that no header can hold, and for one that is none. */
+function memberOf(key: string, entry: BaggageEntry): string | undefined {
+  try {
+    if (!TOKEN.test(key)) return undefined;
+    const value = encodeURIComponent(String(entry.value).toWellFormed());
+    const metadata = String(entry.metadata ?? '');
+    const isSent = metadata !== '' && METADATA.test(metadata) && !metadata.includes(',');
+    return isSent ? `${key}=${value};${metadata}` : `${key}=${value}`;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

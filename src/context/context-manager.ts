@@ -35,8 +35,12 @@ export class ContextManager implements OtelContextManager {
   /** A function that runs in `context`, or an event emitter whose listeners, added from now on, do. Others are returned as they are. */
   bind<T>(context: Context, target: T): T {
     const bound = ObservabilityContext.from(context);
-    if (target instanceof EventEmitter) return this.#bindEmitter(bound, target) as T;
-    if (typeof target === 'function') return bindFunction(bound, target as unknown as AnyFunction) as T;
+    try {
+      if (target instanceof EventEmitter) return this.#bindEmitter(bound, target) as T;
+      if (typeof target === 'function') return bindFunction(bound, target as unknown as AnyFunction) as T;
+    } catch {
+      // A Proxy that refuses to say what it is.
+    }
     return target;
   }
 

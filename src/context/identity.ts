@@ -1,6 +1,7 @@
 // Who a span is: trace and span ID as machine words, hex only when somebody asks for it.
 import { randomFillSync } from 'node:crypto';
-import type { SpanContext, TraceState } from '@opentelemetry/api';
+import type { TraceState as OtelTraceState, SpanContext } from '@opentelemetry/api';
+import { TraceState } from './tracestate.ts';
 
 /** Bit 0 of the trace flags: the trace is sampled (W3C Trace Context §3.2.3). */
 export const FLAG_SAMPLED = 0x01;
@@ -100,7 +101,7 @@ export class SpanIdentity implements SpanContext {
   readonly s1: number;
   readonly traceFlags: number;
   readonly isRemote: boolean;
-  readonly traceState?: TraceState;
+  readonly traceState?: OtelTraceState;
   #traceId: string | undefined;
   #spanId: string | undefined;
 
@@ -112,7 +113,7 @@ export class SpanIdentity implements SpanContext {
     s0: number,
     s1: number,
     traceFlags: number,
-    traceState: TraceState | undefined,
+    traceState: OtelTraceState | undefined,
     isRemote: boolean,
   ) {
     this.t0 = t0;
@@ -194,7 +195,7 @@ export class SpanIdentity implements SpanContext {
    */
   static root(
     flags: number,
-    traceState?: TraceState,
+    traceState?: OtelTraceState,
     t2: number = randomWord(),
     t3: number = randomWord(),
   ): SpanIdentity {
@@ -205,7 +206,7 @@ export class SpanIdentity implements SpanContext {
   }
 
   /** A random span ID within the trace of this identity. */
-  child(flags: number, traceState?: TraceState): SpanIdentity {
+  child(flags: number, traceState?: OtelTraceState): SpanIdentity {
     return SpanIdentity.#withRandomSpanId(this.t0, this.t1, this.t2, this.t3, flags, traceState);
   }
 
@@ -215,7 +216,7 @@ export class SpanIdentity implements SpanContext {
     t2: number,
     t3: number,
     flags: number,
-    traceState: TraceState | undefined,
+    traceState: OtelTraceState | undefined,
   ): SpanIdentity {
     const s0 = randomWord();
     let s1 = randomWord();
@@ -230,7 +231,7 @@ export class SpanIdentity implements SpanContext {
     traceId: string,
     spanId: string,
     flags: number,
-    traceState?: TraceState,
+    traceState?: OtelTraceState,
     isRemote = false,
   ): SpanIdentity | undefined {
     const identity = SpanIdentity.#parse(traceId, spanId, flags, traceState, isRemote);
@@ -241,7 +242,7 @@ export class SpanIdentity implements SpanContext {
     traceId: string,
     spanId: string,
     flags: number,
-    traceState: TraceState | undefined,
+    traceState: OtelTraceState | undefined,
     isRemote: boolean,
   ): SpanIdentity | undefined {
     if (typeof traceId !== 'string' || typeof spanId !== 'string') return undefined;
@@ -262,7 +263,7 @@ export class SpanIdentity implements SpanContext {
     bytes: Uint8Array,
     at: number,
     flags: number,
-    traceState?: TraceState,
+    traceState?: OtelTraceState,
     isRemote = false,
   ): SpanIdentity | undefined {
     if (at < 0 || at + 24 > bytes.length) return undefined;
@@ -285,13 +286,23 @@ export class SpanIdentity implements SpanContext {
   static from(context: SpanContext): SpanIdentity | undefined {
     if (context instanceof SpanIdentity) return context.valid ? context : undefined;
     const { traceId, spanId, traceFlags, traceState, isRemote } = context;
-    return SpanIdentity.fromHex(traceId, spanId, traceFlags, traceState, isRemote === true);
+    return SpanIdentity.fromHex(traceId, spanId, traceFlags, ownState(traceState), isRemote === true);
   }
 
   /** As {@link SpanIdentity.from}, but an ID may be all zero: what a link without a span is told by. */
   static ofLink(context: SpanContext): SpanIdentity | undefined {
     if (context instanceof SpanIdentity) return context;
     const { traceId, spanId, traceFlags, traceState, isRemote } = context;
-    return SpanIdentity.#parse(traceId, spanId, traceFlags, traceState, isRemote === true);
+    return SpanIdentity.#parse(traceId, spanId, traceFlags, ownState(traceState), isRemote === true);
+  }
+}
+
+/** A tracestate of another implementation as one of ours, which is valid and throws nothing; none for what is none. */
+function ownState(state: OtelTraceState | undefined): OtelTraceState | undefined {
+  if (state === undefined || state === null) return undefined;
+  try {
+    return state instanceof TraceState ? state : TraceState.parse(String(state.serialize()));
+  } catch {
+    return undefined;
   }
 }

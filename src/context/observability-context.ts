@@ -318,8 +318,13 @@ function without(entries: Entry | undefined, key: symbol): Entry | undefined {
   );
 }
 
+/** Undefined for what is no span, or refuses to say what it is. */
 function asSpan(value: unknown): Span | undefined {
-  return typeof (value as Span | undefined)?.spanContext === 'function' ? (value as Span) : undefined;
+  try {
+    return typeof (value as Span | undefined)?.spanContext === 'function' ? (value as Span) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The identity behind any span; undefined when it has none or its implementation fails to say. */

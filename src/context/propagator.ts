@@ -51,8 +51,12 @@ export class Propagator implements TextMapPropagator {
   inject(context: Context, carrier: unknown, setter: TextMapSetter): void {
     const from = ObservabilityContext.from(context);
     if (from.suppressed) return;
-    if (this.#traceContext && from.identity !== undefined) injectIdentity(from.identity, carrier, setter);
-    if (this.#baggage) this.#injectBaggage(from, carrier, setter);
+    try {
+      if (this.#traceContext && from.identity !== undefined) injectIdentity(from.identity, carrier, setter);
+      if (this.#baggage) this.#injectBaggage(from, carrier, setter);
+    } catch {
+      // A carrier that takes no header, or something else in the place of baggage.
+    }
   }
 
   #injectBaggage(from: ObservabilityContext, carrier: unknown, setter: TextMapSetter): void {
@@ -110,7 +114,7 @@ function injectIdentity(identity: SpanIdentity, carrier: unknown, setter: TextMa
 function extractIdentity(carrier: unknown, getter: TextMapGetter): SpanIdentity | undefined {
   const header = read(carrier, TRACEPARENT, getter);
   // A header that came twice is no header (Trace Context §3.2): which of the two callers is the parent?
-  const traceparent = Array.isArray(header) ? (header.length === 1 ? header[0] : undefined) : header;
+  const traceparent = typeof header === 'object' && header.length === 1 ? header[0] : header;
   if (typeof traceparent !== 'string') return undefined;
   const states = joined(read(carrier, TRACESTATE, getter));
   return parseTraceparent(traceparent, states === undefined ? undefined : TraceState.parse(states));
@@ -136,15 +140,16 @@ function parseTraceparent(header: string, traceState?: TraceState): SpanIdentity
 }
 
 /** A header that came in several lines is one list (RFC 9110 §5.3). */
-function joined(header: unknown): string | undefined {
-  if (Array.isArray(header)) return header.filter(line => typeof line === 'string').join(',');
-  return typeof header === 'string' ? header : undefined;
+function joined(header: string | readonly string[] | undefined): string | undefined {
+  return typeof header === 'object' ? header.join(',') : header;
 }
 
-/** What the carrier has under `key`; a getter or carrier that throws has nothing. */
-function read(carrier: unknown, key: string, getter: TextMapGetter): unknown {
+/** The text, or the lines, that the carrier has under `key`; a getter or carrier that throws has nothing. */
+function read(carrier: unknown, key: string, getter: TextMapGetter): string | readonly string[] | undefined {
   try {
-    return getter.get(carrier, key);
+    const found: unknown = getter.get(carrier, key);
+    if (typeof found === 'string') return found;
+    return Array.isArray(found) ? found.filter(line => typeof line === 'string') : undefined;
   } catch {
     return undefined;
   }

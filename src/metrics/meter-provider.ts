@@ -110,7 +110,7 @@ export class MeterProvider implements OtelMeterProvider {
       return createNoopMeter();
     }
     if (scope.name === '')
-      diag.warn('A meter has no name: its metrics are sent without the name of a scope.');
+      warnSeldom('A meter has no name: its metrics are sent without the name of a scope.');
     const meter = new Meter(scope, this.#rules);
     this.#meters.set(key, meter);
     return meter;

@@ -31,6 +31,8 @@ const WIRE_KIND_OFFSET = 1;
 const KIND_MAX = 4;
 /** UTF-16 units of names and descriptions: the limit of attributes’ values is not for them. */
 export const TEXT_LENGTH_MAX: number = limits.attribute_value_length_max;
+/** Links that are looked at of one list: as many as the highest limit lets through. */
+const LINKS_TAKEN_MAX = 10_000;
 
 /** Limits of a span, as `OTEL_SPAN_*_LIMIT` and `OTEL_ATTRIBUTE_*_LIMIT` set them. */
 export interface SpanLimits extends AttributeLimits {
@@ -212,11 +214,17 @@ export class RecordingSpan implements OtelSpan {
 
   addLinks(links: readonly Link[]): this {
     try {
-      if (Array.isArray(links)) for (let i = 0; i < links.length; i++) this.addLink(links[i] as Link);
+      if (Array.isArray(links)) this.#addAll(links);
     } catch {
       this.#pipeline.counters.rejected++;
     }
     return this;
+  }
+
+  #addAll(links: readonly Link[]): void {
+    const count = Math.min(links.length, LINKS_TAKEN_MAX);
+    for (let i = 0; i < count; i++) this.addLink(links[i] as Link);
+    if (this.#record !== undefined) this.#record.droppedLinks += links.length - count;
   }
 
   /** OK is final, UNSET changes nothing, a message belongs to ERROR alone (specification, "Set Status"). */
@@ -283,55 +291,6 @@ export class RecordingSpan implements OtelSpan {
     slots.setAll(attributes, bounds, this.#pipeline.counters);
     record.busy--;
   }
-}
-
-/** A span that records nothing and hands its identity on. */
-export class NonRecordingSpan implements OtelSpan {
-  readonly #context: SpanContext;
-
-  constructor(context: SpanContext) {
-    this.#context = context;
-  }
-
-  spanContext(): SpanContext {
-    return this.#context;
-  }
-
-  isRecording(): boolean {
-    return false;
-  }
-
-  setAttribute(): this {
-    return this;
-  }
-
-  setAttributes(): this {
-    return this;
-  }
-
-  addEvent(): this {
-    return this;
-  }
-
-  addLink(): this {
-    return this;
-  }
-
-  addLinks(): this {
-    return this;
-  }
-
-  setStatus(): this {
-    return this;
-  }
-
-  updateName(): this {
-    return this;
-  }
-
-  recordException(): void {}
-
-  end(): void {}
 }
 
 /** The wire's number for a `SpanKind` of the API; that of INTERNAL for what is none. */

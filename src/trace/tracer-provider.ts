@@ -32,13 +32,16 @@ export class TracerProvider implements OtelTracerProvider {
     this.#sampling = { sampler, rules, keeping };
   }
 
-  /** The same tracer for the same name, version and schema URL. One without a name works, and is reported. */
+  /**
+   * The same tracer for the same name, version and schema URL. What is no text counts as not given; without a name it works,
+   * and is reported.
+   */
   getTracer(name: string, version?: string, options?: TracerOptions): Tracer {
-    if (!name) diag.warn('A tracer was asked for without a name.');
+    if (!text(name)) diag.warn('A tracer was asked for without a name.');
     const scope = this.#pipeline.sink.scope({
-      name: String(name ?? ''),
-      version,
-      schemaUrl: options?.schemaUrl,
+      name: text(name) ?? '',
+      version: text(version),
+      schemaUrl: text(schemaUrlOf(options)),
     });
     let tracer = this.#tracers.get(scope);
     if (tracer === undefined) {
@@ -56,5 +59,16 @@ export class TracerProvider implements OtelTracerProvider {
   /** Records that wait in the pool. */
   get pooledRecords(): number {
     return this.#pipeline.pooled;
+  }
+}
+
+const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+
+/** Options that cannot be read have none. */
+function schemaUrlOf(options: TracerOptions | undefined): unknown {
+  try {
+    return options?.schemaUrl;
+  } catch {
+    return undefined;
   }
 }

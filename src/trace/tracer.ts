@@ -6,11 +6,12 @@ import type { SpanIdentity } from '../context/identity.ts';
 import { ObservabilityContext } from '../context/observability-context.ts';
 import { CandidateSpan } from './candidate-span.ts';
 import type { Keeping } from './keeping.ts';
+import { NonRecordingSpan } from './non-recording-span.ts';
 import type { Rules } from './rules.ts';
 import type { Sampler } from './sampler.ts';
 import type { Sampling } from './sampling.ts';
 import type { SpanPipeline } from './span.ts';
-import { NonRecordingSpan, RecordingSpan, wireKind } from './span.ts';
+import { RecordingSpan, wireKind } from './span.ts';
 
 const NO_OPTIONS: SpanOptions = {};
 const SUPPRESSED = new NonRecordingSpan(INVALID_SPAN_CONTEXT);

@@ -177,6 +177,7 @@ rule(w3c, 'beyond that whole entries are left out', () => {
 });
 
 rule(w3c, 'an entry that is malformed costs itself alone', () => {
+  assert.equal(sent(propagation.createBaggage({ a: undefined as never, b: { value: '2' } })), 'b=2');
   assert.deepEqual(values(received('a=1,b,=c,d d=1,,e=2')), { a: '1', e: '2' });
 });
 
