@@ -44,6 +44,7 @@ rule(injecting, 'a context with nothing in it writes nothing', () => {
 
 rule(extracting, 'what cannot be read throws nothing, and leaves the context what it has', () => {
   const before = propagation.setBaggage(contextOf(), propagation.createBaggage({ a: { value: '1' } }));
+  const another = `00-${traceId}-${'b'.repeat(16)}-01`;
   const failing = {
     get: () => {
       throw new Error('no header');
@@ -54,6 +55,8 @@ rule(extracting, 'what cannot be read throws nothing, and leaves the context wha
     {},
     { traceparent: 'nonsense', baggage: '' },
     { traceparent: 7, baggage: '=' },
+    { traceparent: [another, another] },
+    { traceparent: [] },
     null,
   ];
   for (const carrier of bad) {

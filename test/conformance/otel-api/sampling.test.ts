@@ -219,6 +219,11 @@ rule(followed, 'one that contradicts the sampled flag is erased', () => {
   assert.equal(ot(follow(random('ffffffffffffff', 'ot=th:c', 2))), undefined);
 });
 
+rule(followed, 'what is no threshold is erased', () => {
+  for (const text of ['', 'xyz', 'C', '123456789abcdef', '-1'])
+    assert.equal(ot(follow(random('ffffffffffffff', `ot=th:${text};p:8`))), 'p:8', text);
+});
+
 rule(followed, 'without one there is none', () => {
   const child = follow(random('00000000000000', 'other=1'));
   assert.deepEqual([isSampled(child), child.traceState?.serialize()], [true, 'other=1']);
