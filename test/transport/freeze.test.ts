@@ -54,7 +54,7 @@ describe('a process that is frozen and thawed', {
     ['that has given up the connection', collector => collector.sever()],
   ];
   for (const [what, meanwhile] of peers) {
-    it(`loses nothing, sends nothing twice, and connects no more often than it was frozen: a collector ${what}`, async t => {
+    it(`loses nothing, sends nothing twice, and makes no storm of connections: a collector ${what}`, async t => {
       const collector = await TestCollector.start();
       t.after(() => collector.stop());
       const child = start(t, 'freeze-app.ts', [collector.url]);

@@ -7,7 +7,7 @@ import { pageNow, pageOf, timeless } from './page.ts';
 const seen: { readonly title: string; readonly rows: Row[] }[] = [];
 const seenInTrouble: TroubledRow[] = [];
 
-describe('an application', { concurrency: 2 }, () => {
+describe('an application', { concurrency: 4 }, () => {
   for (const { title, rows: planned } of plan) {
     const rows: Row[] = [];
     seen.push({ title, rows });

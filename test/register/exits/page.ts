@@ -20,8 +20,9 @@ so. This page is written from such runs by \`node scripts/exit-matrix-page.ts\`.
 | arrived | spans, log records (half of them lines of pino's, half through OpenTelemetry's API), and what a counter has counted, each of how many there were |
 | added | milliseconds that the end took longer than without the agent, as seen in one run on a busy machine of two cores; the start of the agent, where the process ends in its midst, included |
 
-Nothing is sent before the end in these runs, but in the table "Suddenly": lingers and the interval of metrics are a minute. The numbers
-of lines inside \`node:events\` in a stack trace, which depend on how many listeners an event has, do not count as a difference.
+Nothing is sent before the end in these runs, but in the table "Suddenly": lingers and the interval of metrics are a minute. Two things in
+the stack trace of an exception do not count as a difference: the line inside \`node:events\`, which depends on how many listeners an event
+has, and on Node.js 22 a frame that it has while anybody uses an AsyncLocalStorage.
 
 - **All of it** arrives at every end that Node.js tells of: by itself, by \`process.exit()\`, by an error, by SIGTERM, SIGINT or SIGHUP, and
   at the end of a worker thread. What listeners of \`exit\` make arrives too.
