@@ -6,8 +6,8 @@ import { askFlush, flushed } from './flush.ts';
 import type { TransportThread } from './thread.ts';
 import { hearNow, joinThreads, type LoopOffer, type ThreadMessage } from './thread-messages.ts';
 
-/** How long a thread that is busy may keep a flush waiting for its metrics. */
-const COLLECT_MS = 300;
+/** The part of a flush's time for which a thread that is busy may keep it waiting for its metrics. */
+const COLLECT_SHARE = 1 / 4;
 const CLOSE_MS = 1000;
 
 interface Hosted {
@@ -78,9 +78,10 @@ export class LoopHost {
   async #collect(): Promise<void> {
     const waits = [...this.#loops]
       .filter(({ leaving }) => leaving === undefined)
-      .map(({ control: { words } }) =>
-        Atomics.waitAsync(words, Word.collections, Atomics.load(words, Word.collections), COLLECT_MS),
-      );
+      .map(({ control: { words }, offer: { flushTimeoutMs } }) => {
+        const collections = Atomics.load(words, Word.collections);
+        return Atomics.waitAsync(words, Word.collections, collections, flushTimeoutMs * COLLECT_SHARE);
+      });
     if (waits.length === 0) return;
     this.#channel.postMessage({ kind: 'collect' });
     await Promise.all(waits.map(({ value }) => value));

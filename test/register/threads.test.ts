@@ -147,17 +147,22 @@ describe('a worker thread', () => {
 
   it('delivers while neither it nor the main thread lets go of the processor', async () => {
     const mark = join(folder, 'delivered');
-    collector.once('batch', () => writeFileSync(mark, ''));
+    collector.on('batch', () => {
+      if (names().includes('busy')) writeFileSync(mark, '');
+    });
     const wait = `const until = Date.now() + 20_000;
       while (!require('fs').existsSync(${JSON.stringify(mark)}) && Date.now() < until);`;
     // The transport thread is there before the main thread is busy.
     const { stdout } = await observed(
-      `setTimeout(() => { start(); ${wait} console.log(Date.now() < until); }, 300);`,
+      `span('first');
+       trace.getTracerProvider().getDelegate().forceFlush().then(() => {
+         start(); ${wait} console.log(Date.now() < until);
+       });`,
       `span('busy'); ${wait}`,
       { env: { OTEL_METRICS_EXPORTER: 'none' } },
     );
     assert.equal(stdout, 'true\n');
-    assert.deepEqual(names(), ['busy']);
+    assert.deepEqual(names(), ['busy', 'first']);
   });
 
   it('is gone before there is a transport thread, and what it made arrives', async () => {

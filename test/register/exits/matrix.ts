@@ -156,7 +156,7 @@ async function compared(
 
 /** One ending in one way, with the collector there. */
 async function cell(ending: Ending, way: Way): Promise<Cell> {
-  const { promised = 'all', made, inThread = 0 } = ending;
+  const { promised = 'all', made, inThread = 0, flushMs } = ending;
   const collector = await TestCollector.start();
   try {
     const sent = itemsOf(made / 2);
@@ -165,7 +165,8 @@ async function cell(ending: Ending, way: Way): Promise<Cell> {
       TRICORD_TRACES_LINGER: '50',
       TRICORD_LOGS_LINGER: '50',
     };
-    const env = agentEnv(way, collector.url, promised === 'what was sent' ? quickly : {});
+    const bound = flushMs === undefined ? {} : { TRICORD_FLUSH_TIMEOUT: String(flushMs) };
+    const env = agentEnv(way, collector.url, promised === 'what was sent' ? quickly : bound);
     const goOn =
       promised === 'what was sent' ? () => collector.until(it => includes(arrivedAt(it), sent)) : undefined;
     const outcome = await compared(ending, way, env, goOn);
