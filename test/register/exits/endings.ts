@@ -1,7 +1,7 @@
 // Every way in which a process ends, as a script that makes telemetry and then ends so.
 
 /** How much must arrive of what a script makes. */
-export type Promised =
+type Promised =
   /** All of it. */
   | 'all'
   /** All but metric points since the last collection: nobody can ask a thread for them that is gone, or does not listen. */
