@@ -45,16 +45,16 @@ export class CandidateSpan implements Span {
     pipeline: SpanPipeline,
     keeping: Keeping,
     identity: SpanIdentity,
-    startTime: number,
-    clockOffset: number,
+    startTime: TimeInput | undefined,
     make: () => RecordingSpan,
     later: SpanOptions | undefined,
   ) {
-    this.startTime = startTime;
+    const { clock } = pipeline;
+    this.startTime = startTime === undefined ? clock.now() : clock.fromTimeInput(startTime);
     this.#pipeline = pipeline;
     this.#keeping = keeping;
     this.#identity = identity;
-    this.#clockOffset = clockOffset;
+    this.#clockOffset = clock.offset;
     this.#make = make;
     this.#later = later;
   }
@@ -128,6 +128,7 @@ export class CandidateSpan implements Span {
   #open(): RecordingSpan | undefined {
     if (this.#record === undefined && this.#make !== undefined) {
       const record = this.#make();
+      record.startedAt(this.startTime, this.#clockOffset);
       this.#record = record;
       // First of all, so that it is none too many.
       record.setAttribute(KEPT, ERROR);

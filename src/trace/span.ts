@@ -125,7 +125,6 @@ export class RecordingSpan implements OtelSpan {
   /**
    * @param kind as on the wire
    * @param scope the number that the sink gave to the instrumentation scope
-   * @param startTime nanoseconds since the clock's anchor, of which `clockOffset` is what the clock had added to elapsed ones
    */
   constructor(
     pipeline: SpanPipeline,
@@ -135,14 +134,14 @@ export class RecordingSpan implements OtelSpan {
     name: string,
     kind: number,
     scope: number,
-    startTime: number,
-    clockOffset: number,
+    startTime: TimeInput | undefined,
   ) {
     const record = pipeline.take();
     record.begin(identity, parent, kind, scope);
     record.name = cleanText(name, TEXT_LENGTH_MAX, pipeline.counters);
-    record.startTime = startTime;
-    record.clockOffset = clockOffset;
+    record.startTime =
+      startTime === undefined ? pipeline.clock.now() : pipeline.clock.fromTimeInput(startTime);
+    record.clockOffset = pipeline.clock.offset;
     if (labels.count > 0) record.attributes.setLabels(labels, pipeline.ofSpan);
     this.#identity = identity;
     this.#pipeline = pipeline;
@@ -152,6 +151,14 @@ export class RecordingSpan implements OtelSpan {
   /** When it started, in nanoseconds since the clock's anchor; undefined after the end. */
   get startTime(): number | undefined {
     return this.#record?.startTime;
+  }
+
+  /** Says when it started, where that was before its record was made; both in nanoseconds, as the clock had them then. */
+  startedAt(startTime: number, clockOffset: number): void {
+    const record = this.#record;
+    if (record === undefined) return;
+    record.startTime = startTime;
+    record.clockOffset = clockOffset;
   }
 
   /** Whether its status is ERROR so far. */

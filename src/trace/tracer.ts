@@ -107,20 +107,16 @@ export class Tracer implements OtelTracer {
     { labels }: ObservabilityContext,
   ): RecordingSpan {
     const { kind, startTime, attributes, links } = options;
-    const pipeline = this.#pipeline;
-    const { clock } = pipeline;
-    const start = startTime === undefined ? clock.now() : clock.fromTimeInput(startTime);
-    pipeline.counters.started++;
+    this.#pipeline.counters.started++;
     const span = new RecordingSpan(
-      pipeline,
+      this.#pipeline,
       identity,
       parent,
       labels,
       name,
       wireKind(kind),
       this.#scope,
-      start,
-      clock.offset,
+      startTime,
     );
     if (attributes !== undefined) span.setAttributes(attributes);
     if (links !== undefined) span.addLinks(links);
@@ -139,13 +135,10 @@ export class Tracer implements OtelTracer {
     const { kind, startTime, links } = options;
     const attributes = later === undefined ? options.attributes : undefined;
     const pipeline = this.#pipeline;
-    const { clock } = pipeline;
-    const start = startTime === undefined ? clock.now() : clock.fromTimeInput(startTime);
-    const { offset } = clock;
     const scope = this.#scope;
     const make = (): RecordingSpan =>
-      new RecordingSpan(pipeline, identity, parent, labels, name, wireKind(kind), scope, start, offset);
-    const span = new CandidateSpan(pipeline, keeping, identity, start, offset, make, later);
+      new RecordingSpan(pipeline, identity, parent, labels, name, wireKind(kind), scope, startTime);
+    const span = new CandidateSpan(pipeline, keeping, identity, startTime, make, later);
     if (attributes !== undefined) span.setAttributes(attributes);
     if (links !== undefined) span.addLinks(links);
     return span;
