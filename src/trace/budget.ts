@@ -18,7 +18,7 @@ import type { Clock } from '../context/clock.ts';
 const WHOLE_SECONDS = 2;
 const FULL_SECONDS = 20;
 /** The share is never below: also what is overloaded for long is seen. */
-export const SHARE_MIN = 0.01;
+const SHARE_MIN = 0.01;
 const E_FOLDS = -Math.log(SHARE_MIN);
 /** Shares change in steps, so that a threshold need not be made for every trace. */
 const STEPS_PER_E_FOLD = 16;
