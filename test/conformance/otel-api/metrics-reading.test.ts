@@ -181,7 +181,8 @@ rule(
   'metrics of third parties are collected with those of the instruments',
   () => {
     const metric = {
-      ...{ type: 'gauge', name: 'p', description: '', unit: '', integer: false, size: 1 },
+      type: 'gauge',
+      ...{ name: 'p', description: '', unit: '', integer: false, size: 1 },
       point: () => ({
         attributes: { keys: [], values: [], count: 0 },
         ...{ startTime: undefined, time: 1, value: 4, exemplars: [] },
