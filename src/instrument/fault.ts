@@ -27,6 +27,16 @@ export function reportFault(what: string, error: unknown): void {
   tell(`${what} failed: ${reasonOf(error).replace(/\s*\n\s*/g, ' | ')}`);
 }
 
+/** What `observe` does within a call of the application: what it throws is told, and the call goes on without it. */
+export function unnoticed<Result>(what: string, observe: () => Result): Result | undefined {
+  try {
+    return observe();
+  } catch (error) {
+    reportFault(`the instrumentation of ${what}`, error);
+    return undefined;
+  }
+}
+
 /** The message of an error that somebody made on purpose, the stack of one that nobody expected. */
 function reasonOf(error: unknown): string {
   try {

@@ -1,6 +1,7 @@
 // The part of OpenTelemetry's semantic conventions for HTTP (stable) that servers and clients share.
 import type { Attributes, Histogram, Meter, Span } from '@opentelemetry/api';
 import { SpanStatusCode } from '@opentelemetry/api';
+import { errorType } from './error-type.ts';
 
 /** The scope of spans and metrics about HTTP. */
 export const HTTP_SCOPE = 'tricord/http';
@@ -86,13 +87,6 @@ export function splitAuthority(authority: string): { host: string; port: number 
 
 export function defaultPort(scheme: string): number {
   return scheme === 'https' ? 443 : 80;
-}
-
-/** What `error.type` says of an exception: its code (`ECONNRESET`), else its class. */
-function errorType(error: unknown): string {
-  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
-  if (typeof code === 'string' && code !== '') return code;
-  return typeof name === 'string' && name !== '' ? name : OTHER_METHOD;
 }
 
 export function createClientDuration(meter: Meter): Histogram {

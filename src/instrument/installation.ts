@@ -6,10 +6,15 @@ import { instrumentFastify } from './fastify.ts';
 import { reportFault, tell } from './fault.ts';
 import { instrumentHttpClient } from './http-client.ts';
 import { instrumentHttpServer } from './http-server.ts';
+import { instrumentIoredis } from './ioredis.ts';
 import { onPackageLoad } from './module-hooks.ts';
+import { instrumentMysql2 } from './mysql2.ts';
+import { instrumentPg } from './pg.ts';
 import { instrumentLoadedPino } from './pino.ts';
 import { instrumentPromClient } from './prom-client.ts';
+import { instrumentRedis } from './redis.ts';
 import { startRuntimeMetricsLater } from './runtime-metrics.ts';
+import { instrumentSqlite } from './sqlite.ts';
 import { instrumentUndici } from './undici.ts';
 
 const instrumentations: ReadonlyMap<string, () => void> = new Map([
@@ -18,6 +23,11 @@ const instrumentations: ReadonlyMap<string, () => void> = new Map([
   ['undici', instrumentUndici],
   ['express', instrumentExpress],
   ['fastify', instrumentFastify],
+  ['pg', instrumentPg],
+  ['mysql2', instrumentMysql2],
+  ['sqlite', instrumentSqlite],
+  ['ioredis', instrumentIoredis],
+  ['redis', instrumentRedis],
   ['pino', instrumentLoadedPino],
   ['prom-client', () => onPackageLoad('prom-client', instrumentPromClient)],
   ['runtime-metrics', startRuntimeMetricsLater],

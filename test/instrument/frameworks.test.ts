@@ -14,6 +14,7 @@ import type Fastify from 'fastify';
 import { instrumentExpress } from '../../src/instrument/express.ts';
 import { instrumentFastify } from '../../src/instrument/fastify.ts';
 import { instrumentHttpServer } from '../../src/instrument/http-server.ts';
+import { describesRow } from './observed-row.ts';
 import { Telemetry } from './telemetry.ts';
 
 const telemetry = new Telemetry();
@@ -184,3 +185,19 @@ describe('a span of a Fastify application', () => {
     assert.equal(answer.span, span!.spanId);
   });
 });
+
+describesRow(() => ({
+  name: 'express',
+  libraries: ['express4', 'express'],
+  server: '',
+  example: 'GET /users/:id',
+  seen: telemetry.seen('SERVER'),
+}));
+
+describesRow(() => ({
+  name: 'fastify',
+  libraries: ['fastify'],
+  server: '',
+  example: 'GET /users/:id',
+  seen: telemetry.seen('SERVER'),
+}));

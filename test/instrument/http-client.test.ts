@@ -12,6 +12,7 @@ import { instrumentHttpClient } from '../../src/instrument/http-client.ts';
 import { instrumentUndici } from '../../src/instrument/undici.ts';
 import { hex } from '../decoded-records.ts';
 import { certificate } from './certificate.ts';
+import { describesRow } from './observed-row.ts';
 import { type SeenSpan, Telemetry } from './telemetry.ts';
 
 const telemetry = new Telemetry();
@@ -276,3 +277,11 @@ describe('a request by fetch', () => {
     );
   });
 });
+
+describesRow(() => ({
+  name: 'http-client',
+  libraries: ['node:http', 'node:https', 'fetch (`undici`)'],
+  server: 'node:http',
+  example: 'GET',
+  seen: telemetry.seen('CLIENT'),
+}));

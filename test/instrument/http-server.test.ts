@@ -11,6 +11,7 @@ import { ObservabilityContext } from '../../src/index.ts';
 import { instrumentHttpServer, setRequestError, setRoute } from '../../src/instrument/http-server.ts';
 import { hex } from '../decoded-records.ts';
 import { certificate } from './certificate.ts';
+import { describesRow } from './observed-row.ts';
 import { Telemetry } from './telemetry.ts';
 
 const telemetry = new Telemetry({ metricLabels: ['tenant'] });
@@ -340,3 +341,11 @@ describe('the metrics of a server', () => {
     assert.equal(labelled?.attributes.tenant, 'acme');
   });
 });
+
+describesRow(() => ({
+  name: 'http-server',
+  libraries: ['node:http', 'node:https'],
+  server: '',
+  example: 'GET',
+  seen: telemetry.seen('SERVER'),
+}));

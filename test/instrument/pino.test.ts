@@ -5,6 +5,7 @@ import { beforeEach, describe, it } from 'node:test';
 import { context, trace } from '@opentelemetry/api';
 import type Pino from 'pino';
 import { instrumentLoadedPino, instrumentPino } from '../../src/instrument/pino.ts';
+import { describesRow, nothing } from './observed-row.ts';
 import { Telemetry } from './telemetry.ts';
 
 const telemetry = new Telemetry();
@@ -219,3 +220,11 @@ describe('instrumentPino()', () => {
     assert.throws(() => instrumentPino(Object.assign(() => ({}), { symbols: {} })), TypeError);
   });
 });
+
+describesRow(() => ({
+  name: 'pino',
+  libraries: ['pino'],
+  server: '',
+  example: '',
+  seen: nothing,
+}));

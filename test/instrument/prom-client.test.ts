@@ -24,6 +24,7 @@ import {
   traceIdOf,
   valuesOf,
 } from '../metrics/collected.ts';
+import { describesRow, nothing } from './observed-row.ts';
 
 type PromClient = typeof fromImport;
 
@@ -311,3 +312,11 @@ describe('the bridge', () => {
     assert.ok(named(metrics, 'forgotten').length <= 600);
   });
 });
+
+describesRow(() => ({
+  name: 'prom-client',
+  libraries: ['prom-client'],
+  server: '',
+  example: '',
+  seen: nothing,
+}));

@@ -33,6 +33,17 @@ export interface SeenRecord {
   readonly record: DecodedLogRecord;
 }
 
+/** What came in the whole life of a {@link Telemetry}, cleared or not. */
+export interface Seen {
+  /** Kinds, names and keys of attributes of spans. */
+  readonly kinds: ReadonlySet<string>;
+  readonly names: ReadonlySet<string>;
+  readonly attributes: ReadonlySet<string>;
+  readonly metrics: ReadonlySet<string>;
+}
+
+const kindNames = ['UNSPECIFIED', 'INTERNAL', 'SERVER', 'CLIENT', 'PRODUCER', 'CONSUMER'] as const;
+
 class WatchedSink extends MemorySink {
   readonly commits: EventEmitter = new EventEmitter();
 
@@ -47,6 +58,7 @@ class WatchedSink extends MemorySink {
 export class Telemetry {
   readonly #sink = new WatchedSink(processClock.anchorUnixNanos);
   readonly #meters: MeterProvider;
+  readonly #cleared: SeenSpan[] = [];
 
   constructor(options: Partial<Sampling> & { metricLabels?: readonly string[] } = {}) {
     const sink = this.#sink;
@@ -60,6 +72,7 @@ export class Telemetry {
   }
 
   clear(): void {
+    this.#cleared.push(...this.spans);
     this.#sink.frames.length = 0;
   }
 
@@ -97,14 +110,29 @@ export class Telemetry {
     return this.spans;
   }
 
-  /** Collects, and gives the points of the metric. */
-  points(name: string): SeenPoint[] {
+  /** Of spans, those of one kind. */
+  seen(kind: (typeof kindNames)[number]): Seen {
+    const spans = [...this.#cleared, ...this.spans].filter(span => kindNames[span.kind] === kind);
+    return {
+      kinds: new Set(spans.map(() => kind)),
+      names: new Set(spans.map(({ name }) => name)),
+      attributes: new Set(spans.flatMap(({ attributes }) => Object.keys(attributes))),
+      metrics: new Set(this.#collect().map(({ name }) => name)),
+    };
+  }
+
+  #collect(): DecodedMetric[] {
     const before = this.#sink.frames.length;
     this.#meters.collectSync();
     const collected: DecodedMetric[] = [];
     decodeMetrics(this.#sink.request(Signal.metrics), { metric: metric => void collected.push(metric) });
     this.#sink.frames.length = before;
-    const data = collected.find(metric => metric.name === name)?.data;
+    return collected;
+  }
+
+  /** Collects, and gives the points of the metric. */
+  points(name: string): SeenPoint[] {
+    const data = this.#collect().find(metric => metric.name === name)?.data;
     return (data?.points ?? []).map(point => ({
       attributes: attributesOf(point),
       point: point as SeenPoint['point'],

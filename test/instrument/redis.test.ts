@@ -1,0 +1,139 @@
+// What node-redis does against a real Redis: spans, durations, contexts, and nothing of the values.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import type { createClient } from 'redis';
+import { ObservabilityContext } from '../../src/index.ts';
+import { instrumentRedis } from '../../src/instrument/redis.ts';
+import { redis } from '../servers/databases.ts';
+import { missing, type RunningServer, start } from '../servers/server-process.ts';
+import { underSpan } from './active-span.ts';
+import { describesRow } from './observed-row.ts';
+import { type SeenPoint, Telemetry } from './telemetry.ts';
+
+const telemetry = new Telemetry();
+instrumentRedis();
+
+const require = createRequire(import.meta.url);
+interface RedisPackage {
+  createClient: typeof createClient;
+}
+const nodeRedises: Readonly<Record<string, RedisPackage>> = {
+  'node-redis 6': require('redis') as RedisPackage,
+  'node-redis 5': require('redis5') as RedisPackage,
+};
+
+const skip = missing(redis);
+let server: RunningServer;
+before(async () => {
+  if (!skip) server = await start(redis);
+});
+after(() => server?.stop());
+
+const place = (): Readonly<Record<string, unknown>> => ({
+  'db.system.name': 'redis',
+  'db.namespace': '0',
+  'server.address': '127.0.0.1',
+  'server.port': server.port,
+});
+const durations = (): SeenPoint[] => telemetry.points('db.client.operation.duration');
+const timed = (operation: string): number =>
+  durations()
+    .filter(({ attributes }) => attributes['db.operation.name'] === operation)
+    .reduce((sum, { point }) => sum + point.count!, 0);
+const names = (): string[] => telemetry.spans.map(({ name }) => name);
+
+for (const [version, { createClient }] of Object.entries(nodeRedises)) {
+  describe(version, { skip }, () => {
+    const open = () => createClient({ socket: { host: '127.0.0.1', port: server.port } });
+    let client: ReturnType<typeof open>;
+    before(async () => {
+      client = open();
+      await client.connect();
+      await client.flushAll();
+    });
+    after(() => client?.destroy());
+    beforeEach(() => telemetry.clear());
+
+    it('has a span for a command, with its key and without its value', async () => {
+      await client.set('user:1', 'canary', { EX: 60 });
+      const [span] = await telemetry.until(1);
+      assert.deepEqual([span!.name, span!.kind, span!.status], ['SET 0', 3, 0]);
+      assert.deepEqual(
+        { ...span!.attributes },
+        { ...place(), 'db.operation.name': 'SET', 'db.query.text': 'SET user:1 ? ? ?' },
+      );
+    });
+
+    it('is timed, with an exemplar of its trace', async () => {
+      await client.getEx(`exemplar of ${version}`, { type: 'EX', value: 5 });
+      const [span] = await telemetry.until(1);
+      const point = durations().find(({ attributes }) => attributes['db.operation.name'] === 'GETEX')!;
+      assert.deepEqual({ ...point.attributes }, { ...place(), 'db.operation.name': 'GETEX' });
+      const spanIds = point.point.exemplars!.map(({ spanId }) => Buffer.from(spanId).toString('hex'));
+      assert.ok(spanIds.includes(span!.spanId));
+    });
+
+    it('is a child of the active span', async () => {
+      const parentId = await underSpan(() => client.get('user:1'));
+      assert.equal((await telemetry.until(1))[0]!.parentId, parentId);
+    });
+
+    it('fails with the word of Redis, or the class or code of an error of the client', async () => {
+      await client.set('text', 'x');
+      telemetry.clear();
+      await assert.rejects(client.lPush('text', 'canary'), /WRONGTYPE/);
+      const [span] = await telemetry.until(1);
+      assert.equal(span!.status, 2);
+      assert.equal(span!.attributes['db.response.status_code'], 'WRONGTYPE');
+      assert.equal(span!.attributes['error.type'], 'WRONGTYPE');
+      telemetry.clear();
+      await assert.rejects(open().get('x'), /closed/);
+      const [closed] = await telemetry.until(1);
+      assert.equal(closed!.attributes['error.type'], 'ClientClosedError');
+    });
+
+    it('has one span for a pipeline, and one for a transaction', async () => {
+      await client.multi().set('a', 'canary').get('a').execAsPipeline();
+      await client.multi().set('a', '1').incr('a').incr('a').exec();
+      const spans = await telemetry.until(2);
+      assert.deepEqual(
+        spans.map(({ name, attributes }) => [name, attributes['db.operation.batch.size']]),
+        [
+          ['PIPELINE 0', 2],
+          ['MULTI 0', 3],
+        ],
+      );
+    });
+
+    it('follows the database that is selected', async () => {
+      const other = open();
+      await other.connect();
+      await other.select(3);
+      await other.get('a');
+      other.destroy();
+      assert.equal((await telemetry.until(2)).at(-1)!.name, 'GET 3');
+    });
+
+    it('leaves no span and no duration where tracing is suppressed', async () => {
+      const before = timed('STRLEN');
+      await ObservabilityContext.active()
+        .withSuppression(true)
+        .run(() => client.strLen('a'));
+      assert.deepEqual([names(), timed('STRLEN')], [[], before]);
+      await client.strLen('a');
+      assert.deepEqual([names(), timed('STRLEN')], [['STRLEN 0'], before + 1]);
+    });
+  });
+}
+
+describesRow(
+  () => ({
+    name: 'redis',
+    libraries: ['redis', 'redis5'],
+    server: `Redis ${server.version}`,
+    example: 'SET 0',
+    seen: telemetry.seen('CLIENT'),
+  }),
+  skip,
+);

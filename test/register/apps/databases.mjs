@@ -1,0 +1,50 @@
+// An ES module application that asks the database that its environment names, under one span.
+import { DatabaseSync } from 'node:sqlite';
+import { trace } from '@opentelemetry/api';
+import { Redis } from 'ioredis';
+import { createConnection } from 'mysql2/promise';
+import { Client } from 'pg';
+import { createClient } from 'redis';
+
+const { PG_PORT, MYSQL_PORT, REDIS_PORT } = process.env;
+
+const clients = {
+  async pg() {
+    const client = new Client({
+      host: '127.0.0.1',
+      port: Number(PG_PORT),
+      user: 'tester',
+      database: 'postgres',
+    });
+    await client.connect();
+    await client.query('SELECT 1 FROM pg_class');
+    await client.end();
+  },
+  async mysql2() {
+    const connection = await createConnection({ host: '127.0.0.1', port: Number(MYSQL_PORT), user: 'root' });
+    await connection.execute('SELECT 1 FROM mysql.db');
+    await connection.end();
+  },
+  async ioredis() {
+    const client = new Redis({ host: '127.0.0.1', port: Number(REDIS_PORT) });
+    await client.get('a');
+    await client.quit();
+  },
+  async redis() {
+    const client = createClient({ socket: { host: '127.0.0.1', port: Number(REDIS_PORT) } });
+    await client.connect();
+    await client.incr('b');
+    client.destroy();
+  },
+  sqlite() {
+    const database = new DatabaseSync(':memory:');
+    database.exec('SELECT 1');
+    database.exec('SELECT 2 FROM sqlite_schema');
+    database.close();
+  },
+};
+
+trace.getTracer('application').startActiveSpan('work', async span => {
+  await clients[process.env.LIBRARY]();
+  span.end();
+});

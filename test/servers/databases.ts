@@ -1,0 +1,60 @@
+// The databases that tests run against, each as small and as careless of its data as it can be made.
+import type { ServerKind } from './server-process.ts';
+
+export const USER = 'tester';
+export const DATABASE = 'shop';
+
+export const postgres: ServerKind = {
+  package: 'postgresql',
+  programs: ['initdb', 'postgres'],
+  folders: ['/usr/lib/postgresql/*/bin'],
+  prepare: ([initdb], directory) => [
+    ...[
+      initdb!,
+      '-D',
+      `${directory}/data`,
+      '-U',
+      USER,
+      '--auth=trust',
+      '--no-sync',
+      '--locale=C',
+      '-E',
+      'UTF8',
+    ],
+  ],
+  command: ([, server], directory, port) => [
+    ...[server!, '-D', `${directory}/data`, '-p', String(port), '-k', directory, '-h', '127.0.0.1'],
+    ...['-c', 'fsync=off', '-c', 'shared_buffers=4MB', '-c', 'max_connections=20'],
+  ],
+  ready: /database system is ready to accept connections/,
+  version: /PostgreSQL\) (\d+)/,
+};
+
+export const redis: ServerKind = {
+  package: 'redis-server',
+  programs: ['redis-server'],
+  folders: [],
+  command: ([server], directory, port) => [
+    ...[server!, '--port', String(port), '--bind', '127.0.0.1', '--dir', directory],
+    ...['--save', '', '--appendonly', 'no', '--unixsocket', `${directory}/redis.sock`],
+  ],
+  ready: /Ready to accept connections/,
+  version: /v=(\d+\.\d+)/,
+};
+
+export const mariadb: ServerKind = {
+  package: 'mariadb-server',
+  programs: ['mariadb-install-db', 'mariadbd'],
+  folders: ['/usr/sbin', '/usr/libexec'],
+  prepare: ([install], directory) => [
+    ...[install!, '--no-defaults', `--datadir=${directory}/data`, '--auth-root-authentication-method=normal'],
+    ...['--skip-test-db', '--skip-name-resolve'],
+  ],
+  command: ([, server], directory, port) => [
+    ...[server!, '--no-defaults', `--datadir=${directory}/data`, `--socket=${directory}/mariadb.sock`],
+    ...[`--port=${port}`, '--bind-address=127.0.0.1', `--pid-file=${directory}/mariadb.pid`],
+    ...['--skip-name-resolve', '--innodb-buffer-pool-size=8M', '--innodb-flush-log-at-trx-commit=0'],
+  ],
+  ready: /ready for connections/,
+  version: /Ver (\d+\.\d+)/,
+};

@@ -1,0 +1,118 @@
+// Runs a server of somebody else's for the length of a test: in a directory of its own, on a free port, ended by its own PID.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chownSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+
+/** A server that a test needs and that is not from npm. */
+export interface ServerKind {
+  /** Of the package of Debian, Ubuntu and others. */
+  readonly package: string;
+  /** Programs, the server last. */
+  readonly programs: readonly string[];
+  /** Where packages put programs that are on no path; a pattern. */
+  readonly folders: readonly string[];
+  /** What makes its directory ready, if anything has to. */
+  prepare?(programs: readonly string[], directory: string): readonly string[];
+  command(programs: readonly string[], directory: string, port: number): readonly string[];
+  /** What it says when it takes connections. */
+  readonly ready: RegExp;
+  /** Its version, in what it says of itself. */
+  readonly version: RegExp;
+}
+
+export interface RunningServer {
+  readonly port: number;
+  readonly directory: string;
+  readonly version: string;
+  stop(): Promise<void>;
+}
+
+/** Why a test of it has to be skipped, and what would help; false when it need not. */
+export function missing(kind: ServerKind): string | false {
+  const absent = kind.programs.filter(name => find(name, kind) === undefined);
+  return absent.length > 0 && `${absent.join(' and ')} not found: apt-get install ${kind.package}`;
+}
+
+function find(name: string, { folders }: ServerKind): string | undefined {
+  const places = [...(process.env.PATH ?? '').split(delimiter), ...folders.flatMap(path => globSync(path))];
+  return places.map(place => join(place, name)).find(existsSync);
+}
+
+/** Starts it and resolves when it takes connections. */
+export async function start(kind: ServerKind): Promise<RunningServer> {
+  const programs = kind.programs.map(name => find(name, kind)!);
+  const user = unprivileged();
+  const directory = mkdtempSync(join(tmpdir(), 'tricord-server-'));
+  if (user !== undefined) chownSync(directory, user.uid, user.gid);
+  const options = { cwd: directory, ...user };
+  const version = await output(spawn(programs.at(-1)!, ['--version'], options));
+  if (kind.prepare !== undefined) {
+    const [command = '', ...args] = kind.prepare(programs, directory);
+    await output(spawn(command, args, options));
+  }
+  const port = await freePort();
+  const [command = '', ...args] = kind.command(programs, directory, port);
+  const child = spawn(command, args, options);
+  const kill = (): void => void child.kill('SIGKILL');
+  process.once('exit', kill);
+  await untilReady(child, kind.ready);
+  return {
+    port,
+    directory,
+    version: kind.version.exec(version)?.[1] ?? '?',
+    async stop() {
+      const closed = once(child, 'close');
+      child.kill('SIGKILL');
+      await closed;
+      process.off('exit', kill);
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Databases refuse to be run by root. */
+function unprivileged(): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const line = readFileSync('/etc/passwd', 'utf8').match(/^nobody:[^:]*:(\d+):(\d+):/m);
+  return line === null ? undefined : { uid: Number(line[1]), gid: Number(line[2]) };
+}
+
+async function output(child: ChildProcess): Promise<string> {
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+  }
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (code !== 0) throw new Error(`${child.spawnfile} ended with ${code}: ${said.slice(-2000)}`);
+  return said;
+}
+
+function untilReady(child: ChildProcess, ready: RegExp): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        said = (said + text).slice(-10_000);
+        if (ready.test(said)) resolve();
+      });
+    }
+    child.once('error', reject);
+    child.once('close', code => reject(new Error(`${child.spawnfile} ended with ${code}: ${said}`)));
+  });
+}
+
+/** These servers take no port 0: one that was free a moment ago. */
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
