@@ -64,7 +64,7 @@ function writeTree(): void {
     write(path.replace(/\.ts$/, '.js'), renamed(text));
   }
   write('package.json', renamed(readFileSync(join(root, 'package.json'), 'utf8')));
-  const pages = ['docs/options.md', 'docs/opentelemetry.md', 'docs/exit-matrix.md'];
+  const pages = ['options', 'opentelemetry', 'exit-matrix', 'instrumentation'].map(name => `docs/${name}.md`);
   for (const path of ['dist', 'test/register/apps', ...pages])
     cpSync(join(root, path), join(tree, path), { recursive: true });
 }
