@@ -102,7 +102,7 @@ export class DatabaseCall {
     const { span } = this;
     const { duration, attributes } = this.#kind;
     const seconds = (performance.now() - this.#startedMs) / 1000;
-    const context = this.parent.withSpan(span);
+    const context = span.isRecording() ? this.parent.withSpan(span) : this.parent;
     if (failure === undefined && duration !== undefined) duration.record(seconds, context);
     else {
       const outcome = failure === undefined ? undefined : failureAttributes(failure);

@@ -2,7 +2,7 @@
 import { type Database, type DatabaseCall, DatabaseClient, type Failure } from './database-client.ts';
 import { Db } from './database-conventions.ts';
 import { unnoticed } from './fault.ts';
-import { onPackageLoad } from './module-hooks.ts';
+import { exported, onPackageLoad } from './module-hooks.ts';
 import { RedisCommands, redisFailure, redisText } from './redis-commands.ts';
 
 const CALL = Symbol('tricord.ioredis-call');
@@ -19,6 +19,8 @@ interface Settled {
 interface RedisCommand extends Settled {
   readonly name: string;
   readonly args?: readonly unknown[];
+  /** Where it stands in its pipeline, if it is of one. */
+  readonly pipelineIndex?: number;
 }
 
 interface RedisClient {
@@ -38,13 +40,11 @@ interface RedisPipeline extends Settled {
   readonly _queue?: readonly RedisCommand[];
 }
 
-type SendCommand = (this: RedisClient, command: RedisCommand, stream?: { isPipeline?: boolean }) => unknown;
+type SendCommand = (this: RedisClient, command: RedisCommand, ...rest: unknown[]) => unknown;
 type Exec = (this: RedisPipeline, ...args: unknown[]) => unknown;
 
-interface IoredisExports {
-  readonly Redis?: { prototype?: { sendCommand?: SendCommand } };
-  readonly default?: IoredisExports['Redis'];
-  readonly Pipeline?: { prototype?: { exec?: Exec } };
+interface HasPrototype<Prototype> {
+  readonly prototype?: Prototype;
 }
 
 /**
@@ -58,16 +58,16 @@ export function instrumentIoredis(): void {
 }
 
 function patch(exports: object): boolean {
-  const { Redis, default: byDefault, Pipeline } = exports as IoredisExports;
-  const client = (Redis ?? byDefault)?.prototype;
-  const pipeline = Pipeline?.prototype;
+  type Client = HasPrototype<{ sendCommand?: SendCommand }>;
+  const client = (exported<Client>(exports, 'Redis') ?? exported<Client>(exports, 'default'))?.prototype;
+  const pipeline = exported<HasPrototype<{ exec?: Exec }>>(exports, 'Pipeline')?.prototype;
   const { sendCommand } = client ?? {};
   const { exec } = pipeline ?? {};
   if (client === undefined || typeof sendCommand !== 'function') return false;
   if (pipeline === undefined || typeof exec !== 'function') return false;
   const calls = new RedisCalls();
   client.sendCommand = function (command, ...rest) {
-    unnoticed('ioredis', () => calls.startCommand(this, command, rest[0]?.isPipeline === true));
+    unnoticed('ioredis', () => calls.startCommand(this, command));
     return sendCommand.call(this, command, ...rest);
   };
   pipeline.exec = function (...args) {
@@ -89,8 +89,8 @@ class RedisCalls {
   readonly #commands = new RedisCommands();
 
   /** A command of a pipeline is its span's. */
-  startCommand(client: RedisClient, command: RedisCommand, isOfPipeline: boolean): void {
-    if (isOfPipeline || command[CALL] || isHandshake(client, command)) return;
+  startCommand(client: RedisClient, command: RedisCommand): void {
+    if (command.pipelineIndex !== undefined || command[CALL] || isHandshake(client, command)) return;
     const operation = this.#commands.of(command.name);
     const call = this.#databaseOf(client).start(operation);
     if (call === undefined) return;

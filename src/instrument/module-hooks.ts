@@ -33,6 +33,14 @@ export function onPackageLoad(packageName: string, patch: Patch): void {
   }
 }
 
+/**
+ * What the module exports under this name; undefined where it does not. As long as modules that need each other are loading, Node warns
+ * of names that are asked for and are not there.
+ */
+export function exported<Value>(exports: object, name: string): Value | undefined {
+  return Object.hasOwn(exports, name) ? (exports as Record<string, Value>)[name] : undefined;
+}
+
 /** What is new in the cache is none of its own properties yet, so that its prototype is asked to set it. */
 function watchCache(): void {
   const prototype = Object.create(Object.getPrototypeOf(cache) as object | null) as object;

@@ -3,7 +3,7 @@ import { type EventEmitter, errorMonitor } from 'node:events';
 import { type Callback, inActiveContext, inContext, isCallback } from './callback-context.ts';
 import { type Database, type DatabaseCall, DatabaseClient, type Failure } from './database-client.ts';
 import { unnoticed } from './fault.ts';
-import { onPackageLoad } from './module-hooks.ts';
+import { exported, onPackageLoad } from './module-hooks.ts';
 import { mysqlSql } from './sql-dialect.ts';
 import { SqlOperations } from './sql-operations.ts';
 
@@ -48,8 +48,8 @@ export function instrumentMysql2(): void {
 
 /** Looks at every file of mysql2: which of them has the methods depends on its version. */
 function patch(exports: object): boolean {
-  const { prototype } = exports as { prototype?: object };
-  if (typeof prototype !== 'object') return false;
+  const prototype = exported<object>(exports, 'prototype');
+  if (prototype === undefined) return false;
   const has = (...names: string[]): boolean => names.every(name => Object.hasOwn(prototype, name));
   if (has('query', 'execute', 'addCommand')) patchConnection(prototype);
   else if (has('getConnection', 'releaseConnection', 'query')) patchPool(prototype);

@@ -2,7 +2,8 @@
 import { type Callback, inActiveContext, inContext, isCallback } from './callback-context.ts';
 import { type Database, type DatabaseCall, DatabaseClient, type Failure } from './database-client.ts';
 import { unnoticed } from './fault.ts';
-import { onPackageLoad } from './module-hooks.ts';
+import { exported, onPackageLoad } from './module-hooks.ts';
+import { observedPromise } from './observed-promise.ts';
 import { postgresSql } from './sql-dialect.ts';
 import { SqlOperations } from './sql-operations.ts';
 
@@ -39,7 +40,7 @@ export function instrumentPg(): void {
 
 /** Whoever waits for a connection is called back by whoever has released it. */
 function patchPool(exports: object): boolean {
-  const { prototype } = exports as { prototype?: { connect?: Connect } };
+  const prototype = exported<{ connect?: Connect }>(exports, 'prototype');
   const connect = prototype?.connect;
   if (prototype === undefined || typeof connect !== 'function') return false;
   prototype.connect = function (callback) {
@@ -49,8 +50,7 @@ function patchPool(exports: object): boolean {
 }
 
 function patchClient(exports: object): boolean {
-  const { Client } = exports as { Client?: { prototype?: { query?: Query } } };
-  const prototype = Client?.prototype;
+  const prototype = exported<{ prototype?: { query?: Query } }>(exports, 'Client')?.prototype;
   const query = prototype?.query;
   if (prototype === undefined || typeof query !== 'function') return false;
   const observed = new PgQueries(query);
@@ -82,7 +82,7 @@ class PgQueries {
     if (isCallback(options.callback)) {
       return this.#call(call, client, withCallback(options, watched(options.callback, call)), values);
     }
-    return watchPromise(this.#call(call, client, config, values, callback), call);
+    return observedPromise(this.#call(call, client, config, values, callback), call, failureOf);
   }
 
   #start(client: PgClient, config: unknown): DatabaseCall | undefined {
@@ -130,24 +130,6 @@ function withCallback(options: QueryConfig, callback: Callback): object {
     ...Object.getOwnPropertyDescriptors(options),
     callback: { value: callback, configurable: true, enumerable: true, writable: true },
   }) as object;
-}
-
-/** The promise that pg has made, with the same outcome; one that nobody handles stays unhandled. */
-function watchPromise(result: unknown, call: DatabaseCall): unknown {
-  if (typeof (result as Partial<PromiseLike<unknown>> | undefined)?.then !== 'function') {
-    call.end();
-    return result;
-  }
-  return (result as PromiseLike<unknown>).then(
-    value => {
-      call.end();
-      return value;
-    },
-    error => {
-      call.end(failureOf(error));
-      throw error;
-    },
-  );
 }
 
 /** A query that runs itself is told of its end by the client, whatever it makes of it. */

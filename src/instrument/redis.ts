@@ -1,66 +1,15 @@
-// Client spans and metrics of node-redis, read from the tracing channels that it publishes on.
-import { type Database, type DatabaseCall, DatabaseClient } from './database-client.ts';
-import { Db } from './database-conventions.ts';
-import { RedisCommands, redisFailure, redisText } from './redis-commands.ts';
+// Client spans and metrics of node-redis, read from the tracing channels that it publishes on, where it does.
+import { onPackageLoad } from './module-hooks.ts';
+import { type BatchMessage, type CommandMessage, RedisCalls } from './redis-calls.ts';
+import { redisFailure } from './redis-commands.ts';
+import { SilentRedis } from './silent-redis.ts';
 import { followPromises } from './tracing-channel.ts';
 
-/** The part of node-redis's messages that is used here. */
-interface ServerMessage {
-  readonly database?: number;
-  readonly serverAddress?: string;
-  readonly serverPort?: number | undefined;
-  readonly batchMode?: 'MULTI' | 'PIPELINE';
-}
-
-interface CommandMessage extends ServerMessage {
-  readonly command: string;
-  /** The name too. */
-  readonly args: readonly unknown[];
-}
-
-interface BatchMessage extends ServerMessage {
-  readonly batchSize: number;
-}
-
-/** Observes every client of node-redis 5.12 and later in this thread, from the next command on. */
+/** Observes every client of node-redis 4 and later in this thread; 5.12 is the first that publishes what it does. */
 export function instrumentRedis(): void {
   const calls = new RedisCalls();
   followPromises<CommandMessage>('node-redis:command', message => calls.startCommand(message), redisFailure);
   followPromises<BatchMessage>('node-redis:batch', message => calls.startBatch(message), redisFailure);
-}
-
-class RedisCalls {
-  #client: DatabaseClient | undefined;
-  readonly #commands = new RedisCommands();
-  /** The place of the last command, which mostly is that of the next. */
-  #last: Database | undefined;
-
-  /** Those of a pipeline are its span's. */
-  startCommand(message: CommandMessage): DatabaseCall | undefined {
-    if (message.batchMode !== undefined) return undefined;
-    const operation = this.#commands.of(message.command);
-    const call = this.#databaseOf(message).start(operation);
-    if (call?.span.isRecording()) {
-      call.span.setAttribute(Db.queryText, redisText(operation.key, message.args.slice(1)));
-    }
-    return call;
-  }
-
-  startBatch(message: BatchMessage): DatabaseCall | undefined {
-    const { batchMode = 'PIPELINE', batchSize } = message;
-    const call = this.#databaseOf(message).start(this.#commands.of(batchMode));
-    if (batchSize > 1 && call?.span.isRecording()) call.span.setAttribute(Db.batchSize, batchSize);
-    return call;
-  }
-
-  #databaseOf({ database = 0, serverAddress, serverPort }: ServerMessage): Database {
-    const namespace = String(database);
-    const last = this.#last?.place;
-    const isLast =
-      last?.namespace === namespace && last.address === serverAddress && last.port === serverPort;
-    if (isLast) return this.#last!;
-    this.#client ??= new DatabaseClient();
-    this.#last = this.#client.at({ system: 'redis', namespace, address: serverAddress, port: serverPort });
-    return this.#last;
-  }
+  const silent = new SilentRedis(calls);
+  onPackageLoad('@redis/client', exports => silent.patch(exports));
 }

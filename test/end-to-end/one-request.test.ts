@@ -30,16 +30,16 @@ describe('one request with a tenant', () => {
       traceId = found;
       const all = await collector.trace(found);
       assert.deepEqual(new Set(all.map(({ service }) => service)), new Set(['shop', 'inventory']));
-      assert.equal(all.length, 3);
+      assert.equal(all.length, 4);
       return all;
     });
-    const [server, client, remote] = ['POST /orders', 'POST', 'POST /reservations'].map(name =>
-      spans.find(span => span.name === name),
-    );
-    assert.ok(server && client && remote, `spans: ${spans.map(({ name }) => name).join(', ')}`);
+    const names = ['POST /orders', 'POST', 'POST /reservations', 'update stock'];
+    const [server, client, remote, query] = names.map(name => spans.find(span => span.name === name));
+    assert.ok(server && client && remote && query, `spans: ${spans.map(({ name }) => name).join(', ')}`);
     assert.deepEqual([server.service, client.service, remote.service], ['shop', 'shop', 'inventory']);
     assert.equal(client.parentSpanId, server.spanId);
     assert.equal(remote.parentSpanId, client.spanId);
+    assert.equal(query.parentSpanId, remote.spanId);
     assert.equal(server.attributes['http.route'], '/orders');
     assert.equal(Number(server.attributes['http.response.status_code']), 201);
     assert.equal(client.attributes.tenant, 'acme');

@@ -22,6 +22,7 @@ interface IoredisPackage {
 const ioredises: Readonly<Record<string, IoredisPackage>> = {
   'ioredis 6': require('ioredis') as IoredisPackage,
   'ioredis 5': require('ioredis5') as IoredisPackage,
+  'ioredis 4': { Redis: require('ioredis4') as IoredisPackage['Redis'] },
 };
 
 const skip = missing(redis);
@@ -169,7 +170,7 @@ for (const [version, { Redis }] of Object.entries(ioredises)) {
 describesRow(
   () => ({
     name: 'ioredis',
-    libraries: ['ioredis', 'ioredis5'],
+    libraries: ['ioredis', 'ioredis5', 'ioredis4'],
     server: `Redis ${server.version}`,
     example: 'SET 0',
     seen: telemetry.seen('CLIENT'),

@@ -20,6 +20,7 @@ const require = createRequire(import.meta.url);
 const packages: Readonly<Record<string, typeof Mysql>> = {
   'mysql2 3.24': require('mysql2') as typeof Mysql,
   'mysql2 3.15': require('mysql2-3.15') as typeof Mysql,
+  'mysql2 2': require('mysql2-2') as typeof Mysql,
 };
 
 /** `query` and `execute`, of whatever has both. */
@@ -200,7 +201,7 @@ for (const [version, mysql] of Object.entries(packages)) {
 describesRow(
   () => ({
     name: 'mysql2',
-    libraries: ['mysql2', 'mysql2-3.15'],
+    libraries: ['mysql2', 'mysql2-3.15', 'mysql2-2'],
     server: `MariaDB ${server.version}`,
     example: 'SELECT items',
     seen: telemetry.seen('CLIENT'),

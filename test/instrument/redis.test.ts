@@ -21,6 +21,8 @@ interface RedisPackage {
 const nodeRedises: Readonly<Record<string, RedisPackage>> = {
   'node-redis 6': require('redis') as RedisPackage,
   'node-redis 5': require('redis5') as RedisPackage,
+  'node-redis 5.8, which publishes nothing': require('redis5.8') as RedisPackage,
+  'node-redis 4': require('redis4') as RedisPackage,
 };
 
 const skip = missing(redis);
@@ -43,6 +45,15 @@ const timed = (operation: string): number =>
     .reduce((sum, { point }) => sum + point.count!, 0);
 const names = (): string[] => telemetry.spans.map(({ name }) => name);
 
+/** Those that publish what they do know which database is selected. */
+const publishing: readonly string[] = ['node-redis 6', 'node-redis 5'];
+
+/** Version 4 knows `destroy` by another name. */
+function close(client: Partial<Record<'destroy' | 'disconnect', () => unknown>> | undefined): void {
+  if (client?.destroy) client.destroy();
+  else client?.disconnect?.();
+}
+
 for (const [version, { createClient }] of Object.entries(nodeRedises)) {
   describe(version, { skip }, () => {
     const open = () => createClient({ socket: { host: '127.0.0.1', port: server.port } });
@@ -52,7 +63,7 @@ for (const [version, { createClient }] of Object.entries(nodeRedises)) {
       await client.connect();
       await client.flushAll();
     });
-    after(() => client?.destroy());
+    after(() => close(client));
     beforeEach(() => telemetry.clear());
 
     it('has a span for a command, with its key and without its value', async () => {
@@ -106,13 +117,27 @@ for (const [version, { createClient }] of Object.entries(nodeRedises)) {
       );
     });
 
-    it('follows the database that is selected', async () => {
+    it('follows the database that is selected', { skip: !publishing.includes(version) }, async () => {
       const other = open();
       await other.connect();
       await other.select(3);
       await other.get('a');
-      other.destroy();
+      close(other);
       assert.equal((await telemetry.until(2)).at(-1)!.name, 'GET 3');
+    });
+
+    it('is of the database that the connection was opened for', async () => {
+      const other = createClient({ url: `redis://127.0.0.1:${server.port}/5` });
+      await other.connect();
+      await other.get('a');
+      close(other);
+      const [span] = await telemetry.until(1);
+      assert.deepEqual([span!.name, span!.attributes['server.port']], ['GET 5', server.port]);
+    });
+
+    it('is seen when it is sent as it is', async () => {
+      await client.sendCommand(['LLEN', 'list']);
+      assert.equal((await telemetry.until(1))[0]!.attributes['db.query.text'], 'LLEN list');
     });
 
     it('leaves no span and no duration where tracing is suppressed', async () => {
@@ -130,7 +155,7 @@ for (const [version, { createClient }] of Object.entries(nodeRedises)) {
 describesRow(
   () => ({
     name: 'redis',
-    libraries: ['redis', 'redis5'],
+    libraries: ['redis', 'redis5', 'redis5.8', 'redis4'],
     server: `Redis ${server.version}`,
     example: 'SET 0',
     seen: telemetry.seen('CLIENT'),

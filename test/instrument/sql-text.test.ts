@@ -29,7 +29,9 @@ const anywhere = [
 const data: Readonly<Record<string, readonly string[]>> = {
   postgres: [
     ...anywhere,
-    ...[`E'\\'${CANARY}\\\\'`, `e'a'\n  '\\'${CANARY}'`, `$$'${CANARY}$$`, `$tag$ $$ ${CANARY} $tag$`],
+    // Behind a new line, the string that follows would be part of these.
+    ...[`E'\\'${CANARY}\\\\' ||`, `e'a'\n  '\\'${CANARY}' ||`],
+    ...[`$$'${CANARY}$$`, `$tag$ $$ ${CANARY} $tag$`],
     ...[`'\\'`, `/* /* */ ${CANARY} */`, `U&'${CANARY}'`, `-- ${CANARY}\r`],
   ],
   mysql: [

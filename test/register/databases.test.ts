@@ -103,6 +103,22 @@ for (const [library, { server: kind, variable, spans, careless }] of Object.entr
   });
 }
 
+it('lets every version of the libraries load without a word', async () => {
+  const versions = [
+    'pg',
+    'pg-cursor',
+    'pg-query-stream',
+    'mysql2',
+    'mysql2-3.15',
+    'mysql2-2',
+    'mysql2/promise',
+  ];
+  versions.push('ioredis', 'ioredis5', 'ioredis4', 'redis', 'redis5', 'redis5.8', 'redis4');
+  const script = `for (const name of ${JSON.stringify(versions)}) require(name); console.log('loaded')`;
+  const { stdout, stderr } = await run(script, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url } });
+  assert.deepEqual([stdout, stderr], ['loaded\n', '']);
+});
+
 const tellsOfUse = Number.parseInt(process.versions.node, 10) >= 26;
 const skip = !tellsOfUse && 'this Node.js does not publish on sqlite.db.query';
 
