@@ -109,12 +109,17 @@ export class DatabaseCall {
       this.#client.duration.record(seconds, { ...attributes, ...outcome }, context);
       if (outcome !== undefined && span.isRecording()) {
         span.setAttributes(outcome);
-        if (failure?.error instanceof Error) span.recordException(failure.error);
+        if (isTellable(failure)) span.recordException(failure.error);
         span.setStatus({ code: SpanStatusCode.ERROR });
       }
     }
     span.end();
   }
+}
+
+/** What a database says of a failure may have the statement's values in it. */
+function isTellable(failure: Failure | undefined): failure is { error: Error; statusCode: undefined } {
+  return failure?.error instanceof Error && failure.statusCode === undefined;
 }
 
 function failureAttributes({ error, statusCode }: Failure): Attributes {

@@ -130,6 +130,17 @@ describe('pg', { skip }, () => {
     assert.equal(closed!.attributes['error.type'], 'Error');
   });
 
+  it('tells of an exception of pg, and nothing of what the server says, which may repeat a value', async () => {
+    await assert.rejects(client.query('SELECT $1::int', ['canary']), /canary/);
+    const lost = new pg.Client(options);
+    await lost.connect();
+    const unanswered = assert.rejects(lost.query('SELECT pg_sleep(60)'), /terminated/);
+    await lost.end();
+    await unanswered;
+    const events = (await telemetry.until(2)).map(({ span }) => span.events.map(({ name }) => name));
+    assert.deepEqual(events, [[], ['exception']]);
+  });
+
   it('leaves no span and no duration where tracing is suppressed', async () => {
     const text = 'SELECT name FROM items WHERE id = 3';
     const count = (): number => durations().reduce((sum, { point }) => sum + point.count!, 0);
