@@ -1,7 +1,7 @@
 // Route templates of Express 4 and 5: learnt as the application is put together, read from the request when it ends.
 import type { IncomingMessage } from 'node:http';
-import { setRouteReader } from './http-server.ts';
 import { onPackageLoad } from './module-hooks.ts';
+import { setRouteReader } from './served-request.ts';
 
 type Method = (this: object, ...args: unknown[]) => object;
 

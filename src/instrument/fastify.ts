@@ -1,7 +1,7 @@
 // Route templates and errors of Fastify 4 and 5, by two hooks on every instance as it is made.
 import type { IncomingMessage } from 'node:http';
 import { listen } from './channel.ts';
-import { setRequestError, setRoute } from './http-server.ts';
+import { setRequestError, setRoute } from './served-request.ts';
 
 /** The part of Fastify that is used here. */
 interface FastifyRequest {

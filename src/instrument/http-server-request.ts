@@ -1,19 +1,36 @@
-// Reads the attributes of a server span from a request: URL, who asked, which server was meant.
+// Reads the attributes of a server span from request and response: URL, who asked, which server was meant, what it answered.
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import {
   type Attributes,
+  propagation,
   type Span,
   SpanKind,
   type SpanOptions,
   type TextMapGetter,
 } from '@opentelemetry/api';
+import { ObservabilityContext } from '../index.ts';
 import { defaultPort, Http, redactQuery, setOriginalMethod, splitAuthority } from './http-conventions.ts';
+import { isServerError } from './http-server-durations.ts';
+
+/** The head of a request, over HTTP/1 or HTTP/2. */
+export interface RequestHead {
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+  readonly httpVersion: string;
+  readonly socket: { readonly remoteAddress?: string | undefined; readonly remotePort?: number | undefined };
+}
 
 /** How propagators read the headers of a request, which Node gives lowercase names: a propagator may ask by any case. */
 export const headerGetter: TextMapGetter<IncomingHttpHeaders> = {
   keys: carrier => Object.keys(carrier),
   get: (carrier, key) => carrier[key] ?? carrier[key.toLowerCase()],
 };
+
+/** The context that the caller sent along. */
+export function contextOf(headers: IncomingHttpHeaders): ObservabilityContext {
+  return ObservabilityContext.from(propagation.extract(ObservabilityContext.root, headers, headerGetter));
+}
 
 /** What the headers of a request may hold that concerns its span. */
 export const HeaderOf = { context: 1, scheme: 2, body: 4 } as const;
@@ -75,10 +92,9 @@ export function schemeOfConnection({ socket }: IncomingMessage): 'http' | 'https
 }
 
 /** `https` or `http`, as the client saw it: by the proxy's word, or by the connection. */
-export function schemeOf(request: IncomingMessage): 'http' | 'https' {
-  const proto = first(request.headers['x-forwarded-proto']) ?? forwarded(request.headers, 'proto');
-  if (proto === 'http' || proto === 'https') return proto;
-  return schemeOfConnection(request);
+export function schemeOf(headers: IncomingHttpHeaders, connection: 'http' | 'https'): 'http' | 'https' {
+  const proto = first(headers['x-forwarded-proto']) ?? forwarded(headers, 'proto');
+  return proto === 'http' || proto === 'https' ? proto : connection;
 }
 
 /** Whether a body follows. */
@@ -91,7 +107,7 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 export class ServerSpanOptions implements SpanOptions {
   readonly kind: SpanKind = SpanKind.SERVER;
   readonly startTime: number;
-  readonly #request: IncomingMessage;
+  readonly #request: RequestHead;
   readonly #method: string;
   readonly #scheme: string;
 
@@ -99,7 +115,7 @@ export class ServerSpanOptions implements SpanOptions {
    * @param method one that is known
    * @param startTime as `performance.now()` has it
    */
-  constructor(request: IncomingMessage, method: string, scheme: string, startTime: number) {
+  constructor(request: RequestHead, method: string, scheme: string, startTime: number) {
     this.startTime = startTime;
     this.#request = request;
     this.#method = method;
@@ -129,7 +145,7 @@ function pathOf(target: string): string {
 /** Sets what else is known when the request has arrived (semantic conventions, "HTTP server span"). */
 export function describeServerRequest(
   span: Span,
-  request: IncomingMessage,
+  request: RequestHead,
   method: string,
   scheme: string,
 ): void {
@@ -148,8 +164,28 @@ export function describeServerRequest(
   if (agent !== undefined) span.setAttribute(Http.userAgent, agent);
 }
 
+/** @param spanName what the span is called without a route */
+export function describeServerResponse(
+  span: Span,
+  spanName: string,
+  route: string | undefined,
+  statusCode: number | undefined,
+  error: unknown,
+): void {
+  if (route !== undefined) {
+    span.setAttribute(Http.route, route);
+    span.updateName(`${spanName} ${route}`);
+  }
+  if (statusCode === undefined) return;
+  span.setAttribute(Http.statusCode, statusCode);
+  if (!isServerError(statusCode)) return;
+  span.setAttribute(Http.errorType, String(statusCode));
+  if (error instanceof Error) span.recordException(error);
+}
+
 function setServer(span: Span, headers: IncomingHttpHeaders, scheme: string): void {
-  const authority = forwarded(headers, 'host') ?? first(headers['x-forwarded-host']) ?? headers.host;
+  const asked = first(headers[':authority']) ?? headers.host;
+  const authority = forwarded(headers, 'host') ?? first(headers['x-forwarded-host']) ?? asked;
   if (authority === undefined || authority === '') return;
   const { host, port } = splitAuthority(authority);
   span.setAttribute(Http.serverAddress, host);

@@ -2,22 +2,25 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Attributes, ObservableResult, Span, Tracer } from '@opentelemetry/api';
-import { metrics, propagation, SpanStatusCode, trace } from '@opentelemetry/api';
+import type { Span, Tracer } from '@opentelemetry/api';
+import { propagation, SpanStatusCode, trace } from '@opentelemetry/api';
 import { ObservabilityContext } from '../index.ts';
 import { listen } from './channel.ts';
-import { durationBuckets, HTTP_SCOPE, Http, knownMethod, methodInName } from './http-conventions.ts';
-import { isServerError, ServerDurations } from './http-server-durations.ts';
+import { HTTP_SCOPE } from './http-conventions.ts';
+import { isServerError } from './http-server-durations.ts';
+import { type ActiveRequests, ServerMetrics } from './http-server-metrics.ts';
 import {
+  contextOf,
   describeServerRequest,
+  describeServerResponse,
   HeaderOf,
   HeaderSurvey,
   hasBody,
-  headerGetter,
   ServerSpanOptions,
   schemeOf,
   schemeOfConnection,
 } from './http-server-request.ts';
+import { addServedCalls, routeOf, type ServedCall } from './served-request.ts';
 
 const CONTEXT = Symbol('tricord.server-context');
 const OLDEST = Symbol('tricord.oldest-server-call');
@@ -31,7 +34,7 @@ const OLDEST = Symbol('tricord.oldest-server-call');
  * Invariant: a call is in the list of its socket from its start until it ends, and it ends once: when its response has
  * been handed over, or else when the socket closes.
  */
-class ServerCall {
+class ServerCall implements ServedCall {
   readonly request: ServedRequest;
   readonly response: ServerResponse;
   readonly span: Span;
@@ -40,7 +43,7 @@ class ServerCall {
   /** Counts it while it is under way. */
   readonly active: ActiveRequests;
   /** Set by frameworks that say it themselves. */
-  route: string | undefined = undefined;
+  route: ServedCall['route'] = undefined;
   error: unknown = undefined;
   /** Whether the span has the attributes of the request. */
   #described = false;
@@ -71,23 +74,6 @@ class ServerCall {
   }
 }
 
-/** Requests of one method and scheme that are under way: read when metrics are collected, so that one costs two additions. */
-class ActiveRequests {
-  count = 0;
-  readonly method: string;
-  readonly scheme: string;
-  /** What a span is called until its route is known. */
-  readonly spanName: string;
-  readonly attributes: Attributes;
-
-  constructor(method: string, scheme: string) {
-    this.method = method;
-    this.scheme = scheme;
-    this.spanName = methodInName(method);
-    this.attributes = { [Http.method]: method, [Http.scheme]: scheme };
-  }
-}
-
 interface ServedRequest extends IncomingMessage {
   readonly socket: ServedSocket;
   /** Only where a body follows: it may outlive the call. A property more makes requests slower for Express. */
@@ -105,32 +91,8 @@ interface ServerMessage {
   readonly socket: ServedSocket;
 }
 
-type RouteReader = (request: IncomingMessage) => string | undefined;
-
-let readRoute: RouteReader = () => undefined;
-
-/** Asks `reader` at the end of each request for its route, unless {@link setRoute} has told it. */
-export function setRouteReader(reader: RouteReader): void {
-  readRoute = reader;
-}
-
-/** Tells the route template of a request under way. */
-export function setRoute(request: IncomingMessage, route: string): void {
-  const call = callOf(request as ServedRequest);
-  if (call !== undefined) call.route = route;
-}
-
-/** Tells what a request under way failed with; it goes onto the span when the response is a 5xx. */
-export function setRequestError(request: IncomingMessage, error: unknown): void {
-  const call = callOf(request as ServedRequest);
-  if (call !== undefined) call.error = error;
-}
-
 /** Undefined when the request is not under way. */
-function callOf(
-  request: ServedRequest,
-  socket: ServedSocket | null = request.socket,
-): ServerCall | undefined {
+function callOf(request: ServedRequest, socket: ServedSocket | null): ServerCall | undefined {
   let call = socket?.[OLDEST] ?? undefined;
   while (call !== undefined && call.request !== request) call = call.next;
   return call;
@@ -139,33 +101,19 @@ function callOf(
 /** Observes every server of node:http and node:https in this thread, from the next request on. */
 export function instrumentHttpServer(): void {
   const server = new HttpServer();
+  addServedCalls(request => callOf(request as ServedRequest, request.socket));
   listen<ServerMessage>('http.server.request.start', message => server.start(message));
   listen<ServerMessage>('http.server.response.finish', message => server.finish(message));
 }
 
 class HttpServer {
   readonly #tracer: Tracer = trace.getTracer(HTTP_SCOPE);
-  readonly #durations: ServerDurations;
-  readonly #active = { http: new Map<string, ActiveRequests>(), https: new Map<string, ActiveRequests>() };
+  readonly #metrics: ServerMetrics = ServerMetrics.get();
   readonly #abort: (this: ServedSocket) => void;
   /** Made with the first request: by then the global propagator is the one that stays. */
   #survey: HeaderSurvey | undefined;
 
   constructor() {
-    const meter = metrics.getMeter(HTTP_SCOPE);
-    this.#durations = new ServerDurations(
-      meter.createHistogram('http.server.request.duration', {
-        unit: 's',
-        description: 'Duration of HTTP server requests.',
-        advice: { explicitBucketBoundaries: durationBuckets },
-      }),
-    );
-    meter
-      .createObservableUpDownCounter('http.server.active_requests', {
-        unit: '{request}',
-        description: 'Number of active HTTP server requests.',
-      })
-      .addCallback(result => this.#observeActive(result));
     const end = (call: ServerCall): void => this.#end(call, call.context);
     this.#abort = function () {
       for (let call = this[OLDEST]; call; call = call.next) end(call);
@@ -176,9 +124,10 @@ class HttpServer {
   start({ request, response, socket }: ServerMessage): void {
     this.#survey ??= new HeaderSurvey(propagation.fields());
     const headers = this.#survey.of(request);
-    const scheme = headers & HeaderOf.scheme ? schemeOf(request) : schemeOfConnection(request);
-    const active = this.#activeOf(request.method, scheme);
-    const parent = headers & HeaderOf.context ? contextOf(request) : ObservabilityContext.root;
+    const connection = schemeOfConnection(request);
+    const scheme = headers & HeaderOf.scheme ? schemeOf(request.headers, connection) : connection;
+    const active = this.#metrics.activeOf(request.method, scheme);
+    const parent = headers & HeaderOf.context ? contextOf(request.headers) : ObservabilityContext.root;
     const call = new ServerCall(request, response, active, this.#tracer, parent);
     this.#enqueue(socket, call);
     active.count++;
@@ -214,53 +163,16 @@ class HttpServer {
   #end(call: ServerCall, context: ObservabilityContext): void {
     const { request, response, span, active } = call;
     active.count--;
-    const route = call.route ?? readRoute(request);
+    const route = routeOf(call, request);
     const statusCode = response.headersSent ? response.statusCode : undefined;
     const seconds = (performance.now() - call.startedMs) / 1000;
     const { method, scheme } = active;
-    this.#durations.record(seconds, context, route, method, scheme, statusCode, request.httpVersion);
+    this.#metrics.durations.record(seconds, context, route, method, scheme, statusCode, request.httpVersion);
     if (statusCode !== undefined && isServerError(statusCode)) span.setStatus({ code: SpanStatusCode.ERROR });
     call.describe();
-    if (span.isRecording()) describeServerResponse(call, route, statusCode);
+    if (span.isRecording()) describeServerResponse(span, active.spanName, route, statusCode, call.error);
     span.end();
   }
-
-  #activeOf(requestMethod: string | undefined, scheme: 'http' | 'https'): ActiveRequests {
-    const method = knownMethod(requestMethod);
-    let active = this.#active[scheme].get(method);
-    if (active === undefined) {
-      active = new ActiveRequests(method, scheme);
-      this.#active[scheme].set(method, active);
-    }
-    return active;
-  }
-
-  #observeActive(result: ObservableResult): void {
-    for (const byMethod of Object.values(this.#active)) {
-      for (const { count, attributes } of byMethod.values()) result.observe(count, attributes);
-    }
-  }
-}
-
-/** The context that the caller sent along. */
-function contextOf({ headers }: IncomingMessage): ObservabilityContext {
-  return ObservabilityContext.from(propagation.extract(ObservabilityContext.root, headers, headerGetter));
-}
-
-function describeServerResponse(
-  { span, active, error }: ServerCall,
-  route: string | undefined,
-  statusCode: number | undefined,
-): void {
-  if (route !== undefined) {
-    span.setAttribute(Http.route, route);
-    span.updateName(`${active.spanName} ${route}`);
-  }
-  if (statusCode === undefined) return;
-  span.setAttribute(Http.statusCode, statusCode);
-  if (!isServerError(statusCode)) return;
-  span.setAttribute(Http.errorType, String(statusCode));
-  if (error instanceof Error) span.recordException(error);
 }
 
 function remove(socket: ServedSocket, call: ServerCall): void {

@@ -4,9 +4,15 @@ import type { Options } from '../index.ts';
 import { instrumentExpress } from './express.ts';
 import { instrumentFastify } from './fastify.ts';
 import { reportFault, tell } from './fault.ts';
+import { instrumentGraphql } from './graphql.ts';
+import { instrumentGrpc } from './grpc.ts';
+import { instrumentHono } from './hono.ts';
 import { instrumentHttpClient } from './http-client.ts';
 import { instrumentHttpServer } from './http-server.ts';
+import { instrumentHttp2Client } from './http2-client.ts';
+import { instrumentHttp2Server } from './http2-server.ts';
 import { instrumentIoredis } from './ioredis.ts';
+import { instrumentKoa } from './koa.ts';
 import { onPackageLoad } from './module-hooks.ts';
 import { instrumentMysql2 } from './mysql2.ts';
 import { instrumentPg } from './pg.ts';
@@ -20,9 +26,15 @@ import { instrumentUndici } from './undici.ts';
 const instrumentations: ReadonlyMap<string, () => void> = new Map([
   ['http-server', instrumentHttpServer],
   ['http-client', instrumentHttpClient],
+  ['http2-server', instrumentHttp2Server],
+  ['http2-client', instrumentHttp2Client],
   ['undici', instrumentUndici],
   ['express', instrumentExpress],
   ['fastify', instrumentFastify],
+  ['koa', instrumentKoa],
+  ['hono', instrumentHono],
+  ['grpc', instrumentGrpc],
+  ['graphql', instrumentGraphql],
   ['pg', instrumentPg],
   ['mysql2', instrumentMysql2],
   ['sqlite', instrumentSqlite],

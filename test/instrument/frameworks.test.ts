@@ -15,6 +15,7 @@ import { instrumentExpress } from '../../src/instrument/express.ts';
 import { instrumentFastify } from '../../src/instrument/fastify.ts';
 import { instrumentHttpServer } from '../../src/instrument/http-server.ts';
 import { describesRow } from './observed-row.ts';
+import { exceptionsOf, routeOf, spanOf } from './server-span.ts';
 import { Telemetry } from './telemetry.ts';
 
 const telemetry = new Telemetry();
@@ -38,13 +39,8 @@ const fastify: typeof Fastify = createRequire(import.meta.url)('fastify');
 beforeEach(() => telemetry.clear());
 
 /** Asks and tells of the server's span: name, route, status code. */
-async function ask(server: http.Server, path: string, init: RequestInit = {}): Promise<unknown[]> {
-  const { port } = server.address() as AddressInfo;
-  await (await fetch(`http://127.0.0.1:${port}${path}`, init)).text();
-  const [span] = await telemetry.until(1);
-  telemetry.clear();
-  return [span!.name, span!.attributes['http.route'], span!.attributes['http.response.status_code']];
-}
+const ask = async (server: http.Server, path: string): Promise<unknown[]> =>
+  routeOf(await spanOf(telemetry, server, path));
 
 const activeSpanId = (): string => trace.getActiveSpan()?.spanContext().spanId ?? 'none';
 const posted = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"a":1}' };
@@ -168,12 +164,9 @@ describe('a span of a Fastify application', () => {
   });
 
   it('tells the error that a 5xx came from', async () => {
-    const { port } = app.server.address() as AddressInfo;
-    await (await fetch(`http://127.0.0.1:${port}/boom`)).text();
-    const [span] = await telemetry.until(1);
-    const [event] = span!.span.events;
-    assert.equal(span!.status, 2);
-    assert.equal(event?.attributes.find(({ key }) => key === 'exception.message')?.value, 'boom');
+    const span = await spanOf(telemetry, app.server, '/boom');
+    assert.equal(span.status, 2);
+    assert.deepEqual(exceptionsOf(span), ['boom']);
   });
 
   it('is active behind a parsed body', async () => {

@@ -42,6 +42,10 @@ describe('an application under the agent', () => {
     ['--import', 'express.mjs'],
     ['--import', 'fastify.cjs'],
     ['--require', 'fastify.mjs'],
+    ['--require', 'koa.cjs'],
+    ['--import', 'koa.mjs'],
+    ['--require', 'hono.mjs'],
+    ['--import', 'hono.mjs'],
   ] as const;
   for (const [flag, name] of applications) {
     it(`shows its request in three signals: ${flag}, ${name}`, async () => {

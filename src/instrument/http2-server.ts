@@ -1,0 +1,135 @@
+// Server spans and metrics of node:http2, a stream each, read from the channels that Node publishes on: 24 and later.
+import { EventEmitter } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { Span, Tracer } from '@opentelemetry/api';
+import { SpanStatusCode, trace } from '@opentelemetry/api';
+import { ObservabilityContext } from '../index.ts';
+import { listen } from './channel.ts';
+import { isGrpcObserved } from './grpc.ts';
+import { HTTP_SCOPE } from './http-conventions.ts';
+import { isServerError } from './http-server-durations.ts';
+import { type ActiveRequests, ServerMetrics } from './http-server-metrics.ts';
+import {
+  contextOf,
+  describeServerRequest,
+  describeServerResponse,
+  type RequestHead,
+  ServerSpanOptions,
+  schemeOf,
+} from './http-server-request.ts';
+import { HTTP2_VERSION, isGrpc } from './http2-streams.ts';
+import { addServedCalls, routeOf, type ServedCall } from './served-request.ts';
+
+const CALL = Symbol('tricord.server-stream-call');
+
+interface ServedStream extends ServerHttp2Stream {
+  [CALL]?: StreamCall | undefined;
+}
+
+interface StreamMessage {
+  readonly stream: ServedStream;
+  readonly headers: IncomingHttpHeaders;
+}
+
+/** One request that is being served, until its stream closes. */
+class StreamCall implements ServedCall {
+  readonly span: Span;
+  readonly context: ObservabilityContext;
+  readonly startedMs: number = performance.now();
+  readonly head: RequestHead;
+  readonly active: ActiveRequests;
+  route: ServedCall['route'] = undefined;
+  error: unknown = undefined;
+  /** Whether the span has the attributes of the request. */
+  #described = false;
+
+  constructor(head: RequestHead, active: ActiveRequests, tracer: Tracer, parent: ObservabilityContext) {
+    this.head = head;
+    this.active = active;
+    const options = new ServerSpanOptions(head, active.method, active.scheme, this.startedMs);
+    this.span = tracer.startSpan(active.spanName, options, parent);
+    this.context = parent.withSpan(this.span, ObservabilityContext.timestampOf(this.startedMs));
+    this.describe();
+  }
+
+  /** Again at the end: by then a span may be recorded that was not when it began. */
+  describe(): void {
+    if (this.#described || !this.span.isRecording()) return;
+    this.#described = true;
+    describeServerRequest(this.span, this.head, this.active.method, this.active.scheme);
+  }
+}
+
+/** Observes every HTTP/2 server in this thread, by its streams and by its requests, from the next one on. */
+export function instrumentHttp2Server(): void {
+  const server = new Http2Server();
+  addServedCalls(request => (request as IncomingMessage & { stream?: ServedStream }).stream?.[CALL]);
+  listen<StreamMessage>('http2.server.stream.created', message => server.start(message));
+  listen<StreamMessage>('http2.server.stream.close', ({ stream }) => server.end(stream));
+}
+
+class Http2Server {
+  readonly #tracer: Tracer = trace.getTracer(HTTP_SCOPE);
+  readonly #metrics: ServerMetrics = ServerMetrics.get();
+
+  /**
+   * The request has arrived, and the application will be told at the next tick, in the context that is entered here. Left out
+   * are what the server pushes (its streams have even numbers), tunnels, and calls that have a span as gRPC.
+   */
+  start({ stream, headers }: StreamMessage): void {
+    const method = headers[':method'] as string | undefined;
+    const isPushed = (stream.id ?? 0) % 2 === 0;
+    if (isPushed || method === 'CONNECT' || (isGrpcObserved() && isGrpc(headers['content-type']))) return;
+    const scheme = schemeOf(headers, stream.session?.encrypted === true ? 'https' : 'http');
+    const active = this.#metrics.activeOf(method, scheme);
+    const call = new StreamCall(headOf(stream, headers), active, this.#tracer, contextOf(headers));
+    stream[CALL] = call;
+    active.count++;
+    if (method !== 'GET' && method !== 'HEAD') stream.emit = emitInContext;
+    ObservabilityContext.enter(call.context);
+  }
+
+  end(stream: ServedStream): void {
+    const call = stream[CALL];
+    if (call === undefined) return;
+    const { span, active, context } = call;
+    active.count--;
+    const route = routeOf(call, undefined);
+    const statusCode = statusOf(stream);
+    const seconds = (performance.now() - call.startedMs) / 1000;
+    const { method, scheme } = active;
+    this.#metrics.durations.record(seconds, context, route, method, scheme, statusCode, HTTP2_VERSION);
+    if (statusCode !== undefined && isServerError(statusCode)) span.setStatus({ code: SpanStatusCode.ERROR });
+    call.describe();
+    if (span.isRecording()) describeServerResponse(span, active.spanName, route, statusCode, call.error);
+    span.end();
+    // The stream's last events come yet, and belong to the request.
+    if (stream.emit !== emitInContext) stream[CALL] = undefined;
+  }
+}
+
+function headOf({ session }: ServedStream, headers: IncomingHttpHeaders): RequestHead {
+  return {
+    method: headers[':method'] as string | undefined,
+    url: headers[':path'] as string | undefined,
+    headers,
+    httpVersion: HTTP2_VERSION,
+    socket: session?.socket ?? {},
+  };
+}
+
+/** Undefined when no response had begun. */
+function statusOf({ headersSent, sentHeaders }: ServedStream): number | undefined {
+  return headersSent ? Number(sentHeaders?.[':status'] ?? 200) : undefined;
+}
+
+/** `emit` of a stream with a body, whose data come in the context of the connection. */
+function emitInContext(this: ServedStream, ...event: Parameters<EventEmitter['emit']>): boolean {
+  const context = this[CALL]?.context ?? ObservabilityContext.active();
+  return context.run(emitOn, this, ...event);
+}
+
+function emitOn(stream: EventEmitter, ...event: Parameters<EventEmitter['emit']>): boolean {
+  return EventEmitter.prototype.emit.apply(stream, event);
+}

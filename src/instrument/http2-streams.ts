@@ -1,0 +1,9 @@
+// What the streams of HTTP/2 servers and clients have in common.
+
+/** `network.protocol.version` of HTTP/2. */
+export const HTTP2_VERSION = '2';
+
+/** Whether a stream is a call of gRPC, by the type of its content. */
+export function isGrpc(contentType: unknown): boolean {
+  return typeof contentType === 'string' && contentType.startsWith('application/grpc');
+}
