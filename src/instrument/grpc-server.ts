@@ -38,7 +38,7 @@ interface Call {
   start(listener: Listener): void;
   sendStatus(status: GrpcStatus): void;
   getPeer(): string;
-  /** Since grpc-js 1.11. */
+  /** Absent in grpc-js 1.10. */
   getHost?(): string;
 }
 

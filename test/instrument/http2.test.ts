@@ -13,6 +13,7 @@ import { instrumentHttp2Client } from '../../src/instrument/http2-client.ts';
 import { instrumentHttp2Server } from '../../src/instrument/http2-server.ts';
 import { instrumentKoa } from '../../src/instrument/koa.ts';
 import { setRequestError, setRoute } from '../../src/instrument/served-request.ts';
+import { instrumentUndici } from '../../src/instrument/undici.ts';
 import { certificate } from './certificate.ts';
 import { exceptionsOf, routeOf } from './server-span.ts';
 import { type SeenSpan, Telemetry } from './telemetry.ts';
@@ -20,6 +21,7 @@ import { type SeenSpan, Telemetry } from './telemetry.ts';
 const telemetry = new Telemetry();
 instrumentHttp2Server();
 instrumentHttp2Client();
+instrumentUndici();
 instrumentFastify();
 instrumentKoa();
 const require = createRequire(import.meta.url);
@@ -283,6 +285,27 @@ describe('the client span of an HTTP/2 request', options, () => {
     const [span] = await telemetry.until(1);
     assert.deepEqual([span!.kind, span!.parentId], [SERVER, 'cd'.repeat(8)]);
     assert.equal(telemetry.spans.length, 1);
+  });
+
+  it('is that of fetch, where fetch speaks HTTP/2', async () => {
+    const versions: string[] = [];
+    const secure = http2.createSecureServer({ ...certificate, allowHTTP1: true }, (request, response) => {
+      versions.push(request.httpVersion);
+      response.end('ok');
+    });
+    const securePort = await listen(secure as unknown as Server);
+    process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+    try {
+      const response = await fetch(`https://localhost:${securePort}/`);
+      assert.equal(await response.text(), 'ok');
+    } finally {
+      delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
+      secure.close();
+    }
+    const isHttp2 = versions[0] === '2.0';
+    const spans = await telemetry.until(isHttp2 ? 2 : 1);
+    assert.equal(spans.filter(({ kind }) => kind === CLIENT).length, 1);
+    if (isHttp2) assert.equal((await bothSides()).server.parentId, (await bothSides()).client.spanId);
   });
 
   it('is not made under suppression, nor is the context sent', async () => {
