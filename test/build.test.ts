@@ -17,7 +17,13 @@ function leftOver(files: readonly string[], sources: readonly string[]): string[
       'register.js',
       'index.js',
     ],
-    ...['configuration-file.cjs', 'sdk.js', 'instrument/pino.js', 'instrument/prom-client.js', 'transport/otlp/index.js'],
+    ...[
+      'configuration-file.cjs',
+      'sdk.js',
+      'instrument/pino.js',
+      'instrument/prom-client.js',
+      'transport/otlp/index.js',
+    ],
   ];
   const made = new Set([...running, ...sources.map(source => source.replace(/\.ts$/, '.d.ts'))]);
   return files.filter(file => !made.has(file));

@@ -6,7 +6,7 @@ import { limits } from '../limits.ts';
 import type { SpanEventRecord, SpanLinkRecord, SpanRecord } from '../transport/otlp/trace.ts';
 import { SPAN_FLAG_REMOTE, SPAN_FLAG_REMOTE_KNOWN } from '../transport/otlp/trace.ts';
 
-export const STATUS_UNSET = 0;
+const STATUS_UNSET = 0;
 export const STATUS_OK = 1;
 export const STATUS_ERROR = 2;
 /** Stands in slots that hold nothing. */
