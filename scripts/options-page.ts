@@ -63,6 +63,33 @@ This page is generated from \`src/options.ts\` by \`node scripts/options-page.ts
 
 ${optionRows()}
 
+## Log records
+
+| | IDs in the lines | lines of pino, winston and the console as records | records of the OpenTelemetry API |
+|---|---|---|---|
+| by default | yes | sent | sent |
+| \`TRICORD_LOGS_CAPTURE=off\` | yes | no | sent |
+| \`OTEL_LOGS_EXPORTER=none\` | yes | no | no |
+
+The console has no IDs in its output, and is observed only where \`TRICORD_INSTRUMENTATIONS\` names it.
+
+### Fields of log records
+
+\`TRICORD_LOGS_FIELDS\` says which attributes of log records are sent, by their names as they arrive. Each item is a path of names
+joined by dots, with \`*\` for any one name:
+
+| item | what it does |
+|---|---|
+| \`-password\`, \`-req.headers.authorization\`, \`-items.*.token\` | leaves out the value, with all below it; an element of an array counts by its index |
+| \`card.number=***\` | sends \`***\` in its place |
+| \`user.id\` | lists it, with all below it: once anything is listed nothing else is sent, but for what is replaced |
+
+What leaves out wins over what replaces, and that over what lists. A name that has dots itself counts as so many levels:
+\`exception.message\` is a path too. What is said of \`err\` and \`error\` holds for the \`exception\` that they become. Level, time, message,
+IDs and the labels of the context are no fields, and are sent. A line that cannot be read, or is too long to be, has \`***\` as its
+body. Lines are filtered in the transport thread, everything else where it is made; what the application itself writes stays whole.
+\`tricord/sdk\` leaves this to the SDK.
+
 ## Small places
 
 A container with one processor and 128 MB, or a function that lives for seconds, may want less of the agent than the defaults

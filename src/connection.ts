@@ -8,6 +8,7 @@ import { Notices } from './notices.ts';
 import { type Options, readPem } from './options.ts';
 import { encodeResource } from './resource-message.ts';
 import { checkTls, type EndpointOptions, parseEndpoint } from './transport/endpoint.ts';
+import { compileFields } from './transport/otlp/field-rules.ts';
 import type { AttributeList } from './transport/otlp/record.ts';
 import { Transport } from './transport/transport.ts';
 
@@ -51,6 +52,7 @@ export function openTransport(
     anchorUnixNanos: processClock.anchorUnixNanos,
     ringBytes: options.ringBytes,
     resendBytes: options.resendBytes,
+    fields: compileFields(options.logsFields),
     tracesLingerMs: options.tracesLinger,
     logsLingerMs: options.logsLinger,
     thread: options.transportThread,

@@ -25,6 +25,7 @@ import { ConsistentSampler } from './trace/sampler.ts';
 import { createSampling, type Sampling } from './trace/sampling.ts';
 import type { SpanLimits } from './trace/span.ts';
 import { TracerProvider } from './trace/tracer-provider.ts';
+import { compileFields } from './transport/otlp/field-rules.ts';
 import { Signal, type SignalName } from './transport/otlp/record.ts';
 import type { TransportStats } from './transport/stats.ts';
 import type { Transport } from './transport/transport.ts';
@@ -98,6 +99,11 @@ export function start({ sampler, views = [], ...given }: StartOptions = {}): Tri
   if (options.disabled) return undefined;
   running = new Agent(options, { sampler, views: checkedViews(views) });
   return running;
+}
+
+/** Whether the lines of logging libraries are to become log records (`TRICORD_LOGS_CAPTURE`), or only to carry their IDs. */
+export function isCapturingLogs(): boolean {
+  return running?.options.logsCapture ?? true;
 }
 
 /**
@@ -334,5 +340,10 @@ function createMeterProvider(
 function createLoggerProvider(options: Readonly<Options>, { sink }: Transport): LoggerProvider {
   const attributes = options.logRecordAttributeCountLimit ?? options.attributeCountLimit;
   const valueLength = options.logRecordAttributeValueLengthLimit ?? options.attributeValueLengthLimit;
-  return new LoggerProvider({ sink, limits: { attributes, valueLength } });
+  const { logsFields, logsBudget } = options;
+  return new LoggerProvider({
+    ...{ sink, limits: { attributes, valueLength } },
+    fields: compileFields(logsFields),
+    budget: logsBudget === 0 ? undefined : logsBudget,
+  });
 }

@@ -90,22 +90,35 @@ export function specificLimit(env: string, general: Option<number>, doc: string)
   return { ...general, env, default: undefined, doc: `${doc}; \`${general.env}\` when it is unset.` };
 }
 
-/** @param known what items may be, in lowercase, in a variable in any case; by default anything */
+type Items = readonly string[] | { readonly called: string; readonly pattern: RegExp };
+
+const LEVEL = String.raw`(?:\*|[^\s*.,=-][^*.,=]*)`;
+const PATH = String.raw`${LEVEL}(?:\.${LEVEL}){0,15}`;
+/** Names and `*`, of 16 levels at the most. */
+export const fieldRules: Items = {
+  called: '`path`, `-path`, `path=***`',
+  pattern: new RegExp(String.raw`^(?:-?${PATH}|${PATH}=\*\*\*)$`),
+};
+
+/** @param known what items may be: by default anything; names in lowercase, which a variable may have in any case */
 export function list(
   env: string,
   fallback: readonly string[],
   doc: string,
-  known?: readonly string[],
+  known: Items = { called: '', pattern: /^/ },
 ): Option<readonly string[]> {
-  const shape = `${known === undefined ? 'list' : `list of ${known.join(', ')}`}, separated by commas`;
-  const accepts = (value: unknown): boolean =>
-    Array.isArray(value) && value.every(item => isText(item) && (known?.includes(item) ?? true));
+  const called = 'called' in known ? known.called : known.join(', ');
+  const shape = `${called === '' ? 'list' : `list of ${called}`}, separated by commas`;
+  const isItem = (item: unknown): boolean =>
+    isText(item) && ('called' in known ? known.pattern.test(item) : known.includes(item));
+  const accepts = (value: unknown): boolean => Array.isArray(value) && value.every(isItem);
   const parse = (value: string): string[] => {
     const items = value.split(',').map(item => item.trim());
     const given = items
       .filter(item => item !== '')
-      .map(item => (known === undefined ? item : item.toLowerCase()));
-    if (!accepts(given)) throw new Error(`a ${shape}`);
+      .map(item => ('called' in known ? item : item.toLowerCase()));
+    const wrong = given.find(item => !isItem(item));
+    if (wrong !== undefined) throw new Error(`a ${shape}; ${JSON.stringify(wrong)} is none`);
     return given;
   };
   return { env, default: fallback, doc, shape, parse, accepts };

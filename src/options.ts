@@ -6,6 +6,7 @@ import { nearest } from './nearest.ts';
 import {
   type Bounds,
   choice,
+  fieldRules,
   flag,
   isRecordOf,
   list,
@@ -76,6 +77,9 @@ export interface Options {
   enabledInstrumentations: readonly string[];
   disabledInstrumentations: readonly string[];
   sdkMetrics: boolean;
+  logsCapture: boolean;
+  logsFields: readonly string[];
+  logsBudget: number;
   tracesLinger: number;
   logsLinger: number;
   ringBytes: number;
@@ -187,7 +191,7 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
     'OTEL_LOGS_EXPORTER',
     exporters,
     'otlp',
-    'Whether log records are sent; with `none`, log lines still carry their trace and span IDs.',
+    'Whether log records are sent, whoever emits them; with `none`, log lines still carry their trace and span IDs.',
   ),
   tracesSampler: choice(
     'OTEL_TRACES_SAMPLER',
@@ -325,7 +329,25 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
   instrumentations: list(
     'TRICORD_INSTRUMENTATIONS',
     ['all'],
-    'Which instrumentations `tricord/register` installs: `all`, `none`, names, and names with a minus sign for exceptions.',
+    'Which instrumentations `tricord/register` installs: `all`, `none`, names, and names with a minus sign for exceptions. `console` is not among `all`.',
+  ),
+  logsCapture: flag(
+    'TRICORD_LOGS_CAPTURE',
+    true,
+    'Whether the lines of pino, winston and the console become log records; with `off` they only carry their IDs, and what the application emits through the OpenTelemetry API is sent all the same. `OTEL_LOGS_EXPORTER=none` sends neither.',
+    switchWords,
+  ),
+  logsFields: list(
+    'TRICORD_LOGS_FIELDS',
+    [],
+    'Which attributes of log records are sent: see below.',
+    fieldRules,
+  ),
+  logsBudget: quantity(
+    'TRICORD_LOGS_BUDGET',
+    0,
+    { min: 0, max: 1_000_000_000, unit: 'records/s' },
+    'Log records below WARN that are kept in a second, about; beyond it INFO is thinned, and DEBUG sooner, each with its weight in `sampling.threshold`. 0: all.',
   ),
   otelInstrumentations: list(
     'TRICORD_OTEL_INSTRUMENTATIONS',

@@ -2,6 +2,7 @@
 
 import type { ScopeRecord, Signal, Sink } from 'tricord/otlp';
 import { FrameKind, signalOf, Writer } from 'tricord/otlp';
+import { FieldLevel, type FieldRules } from '../src/transport/otlp/field-rules.ts';
 import { LineReaders, recordBytesMax } from '../src/transport/otlp/line/line-reader.ts';
 
 export interface Frame {
@@ -24,13 +25,14 @@ export class MemorySink implements Sink {
   refused = 0;
   overflowed = 0;
   /** Reads lines as the transport thread does. */
-  readonly lines = new LineReaders();
+  readonly lines: LineReaders;
   readonly #scopes: ScopeRecord[] = [];
   readonly #window: Uint8Array;
   readonly #writer: Writer;
   #open: { kind: FrameKind; scope: number } | undefined;
 
-  constructor(anchorUnixNanos: bigint = 0n, frameBytes: number = 256 * 1024) {
+  constructor(anchorUnixNanos: bigint = 0n, frameBytes: number = 256 * 1024, fields?: FieldRules) {
+    this.lines = new LineReaders(fields && FieldLevel.of(fields));
     this.#window = new Uint8Array(frameBytes);
     this.#writer = new Writer(this.#window, anchorUnixNanos);
   }

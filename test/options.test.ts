@@ -48,6 +48,7 @@ describe('an option', () => {
         OTEL_SDK_DISABLED: 'TRUE',
         OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=prod, team=a%2Cb',
         TRICORD_METRIC_LABELS: 'tenant, job,',
+        TRICORD_LOGS_FIELDS: '-password, req.headers.*, card.number=***',
         OTEL_TRACES_SAMPLER_ARG: '0.25',
         OTEL_TRACES_SAMPLER: 'traceidratio',
       },
@@ -55,6 +56,7 @@ describe('an option', () => {
     assert.equal(options.disabled, true);
     assert.deepEqual(options.resourceAttributes, { 'deployment.environment.name': 'prod', team: 'a,b' });
     assert.deepEqual(options.metricLabels, ['tenant', 'job']);
+    assert.deepEqual(options.logsFields, ['-password', 'req.headers.*', 'card.number=***']);
     assert.equal(options.tracesSamplerArg, 0.25);
     assert.equal(options.tracesSampler, 'traceidratio');
   });
@@ -113,6 +115,17 @@ describe('a variable that cannot be used', () => {
         'b3,tracecontext',
         /"b3,tracecontext" is ignored: it takes a list of tracecontext/,
       ],
+      [
+        'TRICORD_LOGS_FIELDS',
+        '-a, b..c',
+        /"-a, b..c" is ignored: it takes a list of `path`.*; "b..c" is none/,
+      ],
+      ['TRICORD_LOGS_FIELDS', 'a*', /"a\*" is none/],
+      ['TRICORD_LOGS_FIELDS', 'a=x', /"a=x" is none/],
+      ['TRICORD_LOGS_FIELDS', '-a=***', /"-a=\*\*\*" is none/],
+      ['TRICORD_LOGS_FIELDS', Array(17).fill('a').join('.'), /is none/],
+      ['TRICORD_LOGS_CAPTURE', 'no', /it takes true, false, on or off/],
+      ['TRICORD_LOGS_BUDGET', '-1', /it takes a whole number \(records\/s, 0 to/],
       [
         'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
         'http://x',

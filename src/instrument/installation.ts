@@ -1,6 +1,7 @@
 // Every instrumentation by its name, and which of them are asked for.
 
 import type { Options } from '../index.ts';
+import { instrumentConsole } from './console.ts';
 import { instrumentExpress } from './express.ts';
 import { instrumentFastify } from './fastify.ts';
 import { reportFault, tell } from './fault.ts';
@@ -22,6 +23,7 @@ import { instrumentRedis } from './redis.ts';
 import { startRuntimeMetricsLater } from './runtime-metrics.ts';
 import { instrumentSqlite } from './sqlite.ts';
 import { instrumentUndici } from './undici.ts';
+import { instrumentWinston } from './winston.ts';
 
 const instrumentations: ReadonlyMap<string, () => void> = new Map([
   ['http-server', instrumentHttpServer],
@@ -40,10 +42,16 @@ const instrumentations: ReadonlyMap<string, () => void> = new Map([
   ['sqlite', instrumentSqlite],
   ['ioredis', instrumentIoredis],
   ['redis', instrumentRedis],
+  // Before those of the libraries that may write to the console: they ask whether it is observed.
+  ['console', instrumentConsole],
   ['pino', instrumentLoadedPino],
+  ['winston', instrumentWinston],
   ['prom-client', () => onPackageLoad('prom-client', instrumentPromClient)],
   ['runtime-metrics', startRuntimeMetricsLater],
 ]);
+/** What `all` leaves out: it is installed where it is named. */
+const namedOnly: ReadonlySet<string> = new Set(['console']);
+const all = [...instrumentations.keys()].filter(name => !namedOnly.has(name));
 
 /** What OpenTelemetry's names of instrumentations stand for, where they are not the same. */
 const otherNames: ReadonlyMap<string, readonly string[]> = new Map([
@@ -60,9 +68,10 @@ type Selection = Pick<Options, 'instrumentations' | 'enabledInstrumentations' | 
  */
 export function installInstrumentations(selection: Selection): ReadonlySet<string> {
   const names = selectedInstrumentations(selection);
-  for (const name of names) {
+  for (const [name, install] of instrumentations) {
+    if (!names.has(name)) continue;
     try {
-      instrumentations.get(name)!();
+      install();
     } catch (error) {
       reportFault(`the instrumentation ${name}`, error);
     }
@@ -94,11 +103,11 @@ export function selectedInstrumentations(
  * begins with a minus sign begins with all.
  */
 function selected(list: readonly string[], complain: (line: string) => void): ReadonlySet<string> {
-  const names = new Set(list[0]?.startsWith('-') ? instrumentations.keys() : []);
+  const names = new Set(list[0]?.startsWith('-') ? all : []);
   for (const item of list) {
     const name = item.replace(/^-/, '');
     if (item === 'none') names.clear();
-    else if (item === 'all') for (const each of instrumentations.keys()) names.add(each);
+    else if (item === 'all') for (const each of all) names.add(each);
     else if (!instrumentations.has(name)) complain(unknown(item, 'TRICORD_INSTRUMENTATIONS'));
     else if (item === name) names.add(name);
     else names.delete(name);

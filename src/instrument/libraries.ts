@@ -24,6 +24,13 @@ interface Loss {
   readonly cured?: RegExp;
 }
 
+/** What finds a library as the application loads it does not find it in the application's own file. */
+const notObserved = (name: string): Loss => ({
+  what: 'nothing of it is observed',
+  advice: `leave it out of the bundle (esbuild: --external:${name})`,
+  whole: true,
+});
+
 export const libraries: readonly Library[] = [
   {
     name: 'express',
@@ -81,11 +88,81 @@ export const libraries: readonly Library[] = [
     to: 8,
     signature: 'UND_ERR_HEADERS_OVERFLOW',
   },
+  {
+    name: 'koa',
+    instrumentation: 'koa',
+    from: 2,
+    to: 3,
+    signature: 'non-error thrown: %j',
+    bundled: notObserved('koa'),
+  },
+  {
+    name: 'hono',
+    instrumentation: 'hono',
+    from: 4,
+    to: 4,
+    signature: 'Context is not finalized. Did you forget to return a Response object',
+    bundled: notObserved('hono'),
+  },
+  {
+    name: '@grpc/grpc-js',
+    instrumentation: 'grpc',
+    from: 1,
+    to: 1,
+    signature: 'GRPC_NODE_VERBOSITY',
+    bundled: notObserved('@grpc/grpc-js'),
+  },
+  {
+    name: 'graphql',
+    instrumentation: 'graphql',
+    from: 16,
+    to: 17,
+    signature: 'Ensure that there is only one instance of "graphql"',
+    bundled: notObserved('graphql'),
+  },
+  {
+    name: 'pg',
+    instrumentation: 'pg',
+    from: 8,
+    to: 8,
+    signature: 'Client has already been connected. You cannot reuse a client.',
+    bundled: notObserved('pg'),
+  },
+  {
+    name: 'mysql2',
+    instrumentation: 'mysql2',
+    from: 2,
+    to: 3,
+    signature: "Can't add new command when connection is in closed state",
+    bundled: notObserved('mysql2'),
+  },
+  {
+    name: 'ioredis',
+    instrumentation: 'ioredis',
+    from: 4,
+    to: 6,
+    signature: 'enableOfflineQueue options is false',
+    bundled: notObserved('ioredis'),
+  },
+  {
+    name: 'redis',
+    instrumentation: 'redis',
+    from: 4,
+    to: 6,
+    signature: 'node-redis:command',
+  },
+  {
+    name: 'winston',
+    instrumentation: 'winston',
+    from: 3,
+    to: 3,
+    signature: 'Attempt to write logs with no transports',
+    bundled: notObserved('winston'),
+  },
 ];
 
-/** Libraries that OpenTelemetry has an instrumentation for, `@opentelemetry/instrumentation-…`, by name. */
+/** Libraries that ours do not observe and OpenTelemetry has an instrumentation for, `@opentelemetry/instrumentation-…`, by name. */
 export const otherInstrumentations: Readonly<Record<string, string>> = {
-  '@grpc/grpc-js': 'grpc',
   '@hapi/hapi': 'hapi',
   '@nestjs/core': 'nestjs-core',
   amqplib: 'amqplib',
@@ -93,24 +170,17 @@ export const otherInstrumentations: Readonly<Record<string, string>> = {
   'cassandra-driver': 'cassandra-driver',
   dataloader: 'dataloader',
   'generic-pool': 'generic-pool',
-  graphql: 'graphql',
-  ioredis: 'ioredis',
   kafkajs: 'kafkajs',
   knex: 'knex',
-  koa: 'koa',
   memcached: 'memcached',
   mongodb: 'mongodb',
   mongoose: 'mongoose',
   mysql: 'mysql',
-  mysql2: 'mysql2',
   openai: 'openai',
   oracledb: 'oracledb',
-  pg: 'pg',
-  redis: 'redis',
   restify: 'restify',
   'socket.io': 'socket.io',
   tedious: 'tedious',
-  winston: 'winston',
 };
 
 /** Agents that observe the same libraries, and SDKs that register with OpenTelemetry's API as this one does. */

@@ -3,6 +3,7 @@ import type { Context } from '@opentelemetry/api';
 import { logs } from '@opentelemetry/api';
 import { ObservabilityContext } from '../index.ts';
 import { reportFault } from './fault.ts';
+import { captured } from './log-capture.ts';
 import { onPackageLoad } from './module-hooks.ts';
 
 /** The names under which a pino logger writes what a log record has fields for. */
@@ -10,6 +11,9 @@ interface LineKeys {
   readonly level: string;
   readonly time: string;
   readonly message: string;
+  readonly error?: string | undefined;
+  readonly nested?: string | undefined;
+  readonly levels?: Readonly<Record<string, string>> | undefined;
 }
 
 /** How a line begins: texts, one after the other. */
@@ -84,7 +88,7 @@ function loggerPrototype(pino: Pino, asJson: symbol): object | undefined {
  *       level         time                  context           bindings
  */
 function correlated(asJson: AsJson, symbols: Readonly<Record<string, symbol>>): AsJson {
-  const logger = logs.getLogger('pino') as LineLogger;
+  const logger: LineLogger = captured(logs.getLogger('pino') as LineLogger);
   const lines = new LineSender(logger, symbols);
   return function (merged, message, level, time) {
     const context = ObservabilityContext.active();
@@ -119,7 +123,7 @@ class LineSender {
 
   constructor(logger: LineLogger, symbols: Readonly<Record<string, symbol>>) {
     this.#logger = logger;
-    this.#keys = new LoggerKeys(symbols.messageKeySym!);
+    this.#keys = new LoggerKeys(symbols);
     this.#hooks = symbols.hooksSym;
     this.#levels = symbols.lsCacheSym!;
     this.#bindings = symbols.chindingsSym!;
@@ -157,17 +161,19 @@ class LineSender {
 
 /** Knows how each logger names its keys, from its options and from what it wrote first. */
 class LoggerKeys {
-  readonly #messageKey: symbol;
+  readonly #symbols: Readonly<Record<string, symbol>>;
   /** By the cache of rendered levels, which a root logger and its children share. Undefined: named as pino names them. */
   readonly #byLevels = new WeakMap<LevelTexts, LineKeys | undefined>();
   /** Equal names are one object, however many loggers there are. */
-  readonly #distinct = new Map<string, LineKeys | undefined>([['["level","time","msg"]', undefined]]);
+  readonly #distinct = new Map<string, LineKeys | undefined>([
+    ['{"level":"level","time":"time","message":"msg"}', undefined],
+  ]);
   /** Of the last line: most are of the same logger, or of its children. */
   #levels: LevelTexts | undefined;
   #keys: LineKeys | undefined;
 
-  constructor(messageKey: symbol) {
-    this.#messageKey = messageKey;
+  constructor(symbols: Readonly<Record<string, symbol>>) {
+    this.#symbols = symbols;
   }
 
   of(logger: PinoLogger, levels: LevelTexts, level: number, time: string): LineKeys | undefined {
@@ -181,17 +187,38 @@ class LoggerKeys {
   }
 
   #learn(logger: PinoLogger, levels: LevelTexts, level: number, time: string): LineKeys | undefined {
+    const error = this.#option(logger, 'errorKeySym');
     const keys = {
       level: firstKey(levels[level] ?? '') ?? 'level',
       time: firstKey(time) ?? 'time',
-      message: String(logger[this.#messageKey] ?? 'msg'),
+      message: this.#option(logger, 'messageKeySym') ?? 'msg',
+      error: error === 'err' || error === 'error' ? undefined : error,
+      nested: this.#option(logger, 'nestedKeySym'),
+      levels: namesOfLevels(logger),
     };
-    const names = JSON.stringify(Object.values(keys));
+    const names = JSON.stringify(keys);
     if (!this.#distinct.has(names)) this.#distinct.set(names, keys);
     const distinct = this.#distinct.get(names);
     this.#byLevels.set(levels, distinct);
     return distinct;
   }
+
+  #option(logger: PinoLogger, name: string): string | undefined {
+    const symbol = this.#symbols[name];
+    const value = symbol && logger[symbol];
+    return typeof value === 'string' && value !== '' ? value : undefined;
+  }
+}
+
+const pinoLevels: Readonly<Record<string, string>> = Object.fromEntries(
+  ['trace', 'debug', 'info', 'warn', 'error', 'fatal'].map((name, i) => [10 * (i + 1), name]),
+);
+
+/** Names by number of the levels that are not pino's own; undefined when all are. */
+function namesOfLevels(logger: PinoLogger): Readonly<Record<string, string>> | undefined {
+  const { labels = {} } = (logger as { levels?: { labels?: Readonly<Record<string, string>> } }).levels ?? {};
+  const others = Object.entries(labels).filter(([number, name]) => pinoLevels[number] !== name);
+  return others.length === 0 ? undefined : Object.fromEntries(others);
 }
 
 /** The first key of a piece of JSON such as `{"level":30` or `,"time":1`. */

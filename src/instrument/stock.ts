@@ -15,7 +15,15 @@ const covered: ReadonlyMap<string, readonly string[]> = new Map([
   ['express', ['express']],
   ['router', ['express']],
   ['fastify', ['fastify']],
+  ['koa', ['koa']],
+  ['grpc', ['grpc']],
+  ['graphql', ['graphql']],
+  ['pg', ['pg']],
+  ['mysql2', ['mysql2']],
+  ['ioredis', ['ioredis']],
+  ['redis', ['redis']],
   ['pino', ['pino']],
+  ['winston', ['winston']],
   ['runtime-node', ['runtime-metrics']],
 ]);
 

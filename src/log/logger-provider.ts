@@ -4,9 +4,12 @@ import type { AttributeLimits } from '../context/attributes.ts';
 import { AttributeSlots, defaultAttributeLimits } from '../context/attributes.ts';
 import type { Clock } from '../context/clock.ts';
 import { processClock } from '../context/clock.ts';
+import { FieldLevel, type FieldRules } from '../transport/otlp/field-rules.ts';
 import type { AttributeList, Sink } from '../transport/otlp/record.ts';
+import { Budget } from './budget.ts';
 import type { LogCounters } from './logger.ts';
 import { Logger, LogPipeline } from './logger.ts';
+import { BudgetedThinning, Thinning } from './thinning.ts';
 
 export interface LoggerProviderOptions {
   /** Where records are written. */
@@ -14,6 +17,10 @@ export interface LoggerProviderOptions {
   /** Default: the clock of the process. Its anchor must be the one that the sink's writer adds. */
   readonly clock?: Clock | undefined;
   readonly limits?: Partial<AttributeLimits> | undefined;
+  /** What is sent of the attributes of records that are made here; of lines the sink has to know. By default all. */
+  readonly fields?: FieldRules | undefined;
+  /** Records below WARN that are kept in a second, about; by default all. */
+  readonly budget?: number | undefined;
 }
 
 export class LoggerProvider implements OtelLoggerProvider {
@@ -21,8 +28,12 @@ export class LoggerProvider implements OtelLoggerProvider {
   readonly #loggers = new Map<number, Logger>();
 
   constructor(options: LoggerProviderOptions) {
+    const { sink, clock = processClock, fields, budget } = options;
+    const thinning =
+      budget === undefined ? new Thinning(sink) : new BudgetedThinning(sink, new Budget(budget), clock);
     const attributeLimits = { ...defaultAttributeLimits, ...options.limits };
-    this.#pipeline = new LogPipeline(options.sink, options.clock ?? processClock, attributeLimits);
+    const level = fields && FieldLevel.of(fields);
+    this.#pipeline = new LogPipeline(sink, clock, attributeLimits, thinning, level);
   }
 
   /** The same logger for the same name, version, schema URL and scope attributes. */

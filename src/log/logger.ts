@@ -13,6 +13,7 @@ import type { SpanIdentity } from '../context/identity.ts';
 import { ObservabilityContext } from '../context/observability-context.ts';
 import { Threshold } from '../context/threshold.ts';
 import { limits } from '../limits.ts';
+import { type FieldLevel, REDACTED } from '../transport/otlp/field-rules.ts';
 import {
   encodeLine,
   type LineFacts,
@@ -24,7 +25,8 @@ import { encodeLogRecord } from '../transport/otlp/logs.ts';
 import type { AnyValue, AttributeList, Sink } from '../transport/otlp/record.ts';
 import { FrameKind, Signal } from '../transport/otlp/record.ts';
 import { severityOfName } from '../transport/otlp/severity.ts';
-import { THRESHOLD_KEY, Thinning, withThresholdLabel } from './thinning.ts';
+import { setSent } from './sent-attributes.ts';
+import { THRESHOLD_KEY, type Thinning, withThresholdLabel } from './thinning.ts';
 
 /** What happened to log records since the start; every number only grows. */
 export interface LogCounters extends ValueCounters {
@@ -84,6 +86,8 @@ export class LogPipeline {
   readonly limits: AttributeLimits;
   readonly line: LineScratch;
   readonly thinning: Thinning;
+  /** What is sent of attributes; undefined: all. */
+  readonly fields: FieldLevel | undefined;
   /** Names of keys as a frame carries them, where they are not pino's. */
   readonly #keys = new WeakMap<LineKeys, string>();
   /** Whether a time can be read, by the length of its text: most loggers write one kind. */
@@ -99,19 +103,25 @@ export class LogPipeline {
   #scratch: LogScratch | undefined = new LogScratch();
   #hasToldOfDropped = false;
 
-  constructor(sink: Sink, clock: Clock, attributeLimits: AttributeLimits) {
+  constructor(
+    sink: Sink,
+    clock: Clock,
+    attributeLimits: AttributeLimits,
+    thinning: Thinning,
+    fields: FieldLevel | undefined,
+  ) {
     this.sink = sink;
     this.clock = clock;
     this.limits = attributeLimits;
     this.line = new LineScratch(attributeLimits);
-    this.thinning = new Thinning(sink);
+    this.thinning = thinning;
+    this.fields = fields;
   }
 
   keysText(keys: LineKeys): string {
     let text = this.#keys.get(keys);
     if (text === undefined) {
-      const { level, time, message } = keys;
-      text = JSON.stringify({ level, time, message });
+      text = JSON.stringify(keys);
       this.#keys.set(keys, text);
     }
     return text;
@@ -205,7 +215,7 @@ export class Logger implements OtelLogger {
 
   /** False when there is no room for the record. */
   #fill(scratch: LogScratch, record: LogRecord): boolean {
-    const { clock, limits, counters, thinning } = this.#pipeline;
+    const { clock, limits, counters, thinning, fields } = this.#pipeline;
     const context =
       record.context === undefined
         ? ObservabilityContext.active()
@@ -224,10 +234,8 @@ export class Logger implements OtelLogger {
     scratch.time = record.timestamp === undefined ? undefined : clock.fromTimeInput(record.timestamp);
     scratch.identity = context.identity;
     scratch.flags = context.identity?.traceFlags ?? 0;
-    if (record.exception !== undefined && record.exception !== null)
-      setException(scratch.attributes, record.exception, limits, counters);
-    if (typeof record.attributes === 'object' && record.attributes !== null)
-      scratch.attributes.setAll(record.attributes, limits, counters);
+    if (fields !== undefined) setSent(scratch.attributes, record, fields, limits, counters);
+    else setAll(scratch.attributes, record, limits, counters);
     if (scratch.attributes.dropped > 0) this.#pipeline.tellOfDropped();
     scratch.body = cleanValue(record.body, limits.valueLength, counters);
     scratch.eventName = cleanText(record.eventName, limits.valueLength, counters);
@@ -279,7 +287,7 @@ export class Logger implements OtelLogger {
     facts.labels = from.labels;
     let vital = false;
     if (pipeline.thinning.isOn()) {
-      const severity = pipeline.thinning.severityOfHead(head?.level ?? '');
+      const severity = pipeline.thinning.severityOfHead(head?.level ?? '', keys?.levels);
       const threshold = pipeline.thinning.pass(severity, from.identity);
       if (threshold === undefined) return;
       if (threshold !== Threshold.none) facts.labels = withThresholdLabel(from.labels, threshold);
@@ -297,8 +305,21 @@ export class Logger implements OtelLogger {
 
   #emitLongLine(line: string, context: Context | undefined): void {
     this.#pipeline.counters.long_lines++;
-    this.emit({ body: line, ...(context !== undefined && { context }) });
+    // As it is not read, nothing can be left out of it.
+    const body = this.#pipeline.fields === undefined ? line : REDACTED;
+    this.emit({ body, ...(context !== undefined && { context }) });
   }
+}
+
+function setAll(
+  slots: AttributeSlots,
+  record: LogRecord,
+  bounds: AttributeLimits,
+  counters: LogCounters,
+): void {
+  const { exception, attributes } = record;
+  if (exception !== undefined && exception !== null) setException(slots, exception, bounds, counters);
+  if (typeof attributes === 'object' && attributes !== null) slots.setAll(attributes, bounds, counters);
 }
 
 function severityNumber(given: unknown, text: string): number {

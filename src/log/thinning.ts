@@ -1,8 +1,11 @@
-// Leaves out log records below WARN while there is less room than for all of them.
+// Leaves out log records below WARN while there is less room than for all of them, or more than a budget allows.
+import type { Clock } from '../context/clock.ts';
 import type { SpanIdentity } from '../context/identity.ts';
 import { randomnessOf, randomWord56, Threshold } from '../context/threshold.ts';
+import type { LineKeys } from '../transport/otlp/line/line-frame.ts';
 import { type AttributeList, type Pressure, Signal } from '../transport/otlp/record.ts';
 import { Severity, severityOfLevel, severityOfName } from '../transport/otlp/severity.ts';
+import type { Budget } from './budget.ts';
 
 /** The attribute of a record that was kept where others were not, as the collectors' probabilistic samplers write it. */
 export const THRESHOLD_KEY = 'sampling.threshold';
@@ -16,7 +19,7 @@ const HEADS_MAX = 64;
  */
 export class Thinning {
   readonly #pressure: Pressure;
-  #room = 1;
+  #share = 1;
   #info: Threshold = Threshold.none;
   #debug: Threshold = Threshold.none;
   readonly #severities = new Map<string, number>();
@@ -45,21 +48,31 @@ export class Thinning {
   }
 
   #thresholdOf(severity: number): Threshold {
-    const room = this.#pressure.room();
-    if (room === 1 || severity === Severity.unspecified || this.isVital(severity)) return Threshold.none;
-    if (room !== this.#room) {
-      this.#room = room;
-      this.#info = Threshold.of(room);
-      this.#debug = Threshold.of(room * room);
+    if (severity === Severity.unspecified || this.isVital(severity)) return Threshold.none;
+    const share = this.share(severity);
+    if (share === 1) return Threshold.none;
+    if (share !== this.#share) {
+      this.#share = share;
+      this.#info = Threshold.of(share);
+      this.#debug = Threshold.of(share * share);
     }
     return severity >= Severity.info ? this.#info : this.#debug;
   }
 
-  /** The severity of lines that begin like this: `{"level":30` or `{"level":"info"`; 0 for what cannot be told. */
-  severityOfHead(head: string): number {
+  /** The share of INFO that is kept; asked once for every record below WARN. */
+  protected share(_severity: number): number {
+    return this.#pressure.room();
+  }
+
+  /**
+   * The severity of lines that begin like this: `{"level":30` or `{"level":"info"`; 0 for what cannot be told.
+   * @param levels names of levels by their numbers, where they are not pino's
+   */
+  severityOfHead(head: string, levels: LineKeys['levels']): number {
+    if (levels !== undefined) return readSeverity(head, levels);
     let severity = this.#severities.get(head);
     if (severity === undefined) {
-      severity = readSeverity(head);
+      severity = readSeverity(head, {});
       if (this.#severities.size >= HEADS_MAX) this.#severities.clear();
       this.#severities.set(head, severity);
     }
@@ -67,10 +80,31 @@ export class Thinning {
   }
 }
 
-function readSeverity(head: string): number {
+/** The same with a budget, for whose sake it is always on. */
+export class BudgetedThinning extends Thinning {
+  readonly #budget: Budget;
+  readonly #clock: Clock;
+
+  constructor(pressure: Pressure, budget: Budget, clock: Clock) {
+    super(pressure);
+    this.#budget = budget;
+    this.#clock = clock;
+  }
+
+  override isOn(): boolean {
+    return true;
+  }
+
+  protected override share(severity: number): number {
+    return Math.min(super.share(severity), this.#budget.share(severity, this.#clock.elapsed()));
+  }
+}
+
+function readSeverity(head: string, levels: NonNullable<LineKeys['levels']>): number {
   try {
     const [level] = Object.values(JSON.parse(`${head}}`) as object) as unknown[];
-    return typeof level === 'number' ? severityOfLevel(level) : severityOfName(String(level));
+    if (typeof level !== 'number') return severityOfName(String(level));
+    return severityOfName(levels[level] ?? '') || severityOfLevel(level);
   } catch {
     return Severity.unspecified;
   }

@@ -14,7 +14,7 @@ export interface SignalStats {
   readonly queued: number;
   /** By how much `pending` differs from what lies in the ring and with the thread: 0 whenever nothing moves. */
   readonly gap: number;
-  /** Never made, for want of room: log records, and spans with all that would have been below them. Others carry the weight. */
+  /** Never made, for want of room or of budget: log records, and spans with all that would have been below them. Others carry the weight. */
   readonly leftOut: number;
   /** Never accepted: the ring was full, the record was over the limit of a frame, or the transport was shut down. */
   readonly dropped: { readonly full: number; readonly tooLarge: number; readonly closed: number };

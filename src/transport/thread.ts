@@ -3,6 +3,7 @@ import { limits } from '../limits.ts';
 import type { Client, Held } from './client.ts';
 import { ConsumerState, type Control, SignalCounter, ThreadCounter, Word } from './control.ts';
 import { ENVELOPE_BYTES, HEADROOM_BYTES, Ledger, type OutgoingBatch } from './ledger.ts';
+import { FieldLevel, type FieldRules } from './otlp/field-rules.ts';
 import { LineReaders, recordBytesMax } from './otlp/line/line-reader.ts';
 import { FrameKind, Signal, signalOf } from './otlp/record.ts';
 import { varintBytes, WireType, Writer } from './otlp/writer.ts';
@@ -38,6 +39,8 @@ export interface ThreadOptions {
   readonly logsLingerMs: number;
   /** Bound of the batches that are not settled, those that gather included. */
   readonly resendBytes: number;
+  /** What is sent of the attributes of lines; by default all. */
+  readonly fields?: FieldRules | undefined;
   readonly packs: Packs;
   /** What a loop before this one has left behind, out of the same ring and under the same instance ID. */
   readonly held?: Held | undefined;
@@ -53,7 +56,7 @@ export class TransportThread {
   readonly #control: Control;
   readonly #ring: RingConsumer;
   readonly #definitions: Uint8Array[];
-  readonly #lines = new LineReaders();
+  readonly #lines: LineReaders;
   readonly #builders: Readonly<Record<Signal, BatchBuilder>>;
   readonly #lingerMs: Readonly<Record<Signal, number>>;
   readonly #drainIntervalMs: number;
@@ -84,6 +87,7 @@ export class TransportThread {
       [Signal.metrics]: 0,
       [Signal.logs]: options.logsLingerMs,
     };
+    this.#lines = new LineReaders(options.fields && FieldLevel.of(options.fields));
     this.#packs = options.packs;
     this.#drainIntervalMs = Math.min(DRAIN_INTERVAL_MS, options.tracesLingerMs, options.logsLingerMs);
   }

@@ -20,6 +20,7 @@ import type { DeliveryNews, DeliveryOptions } from './delivery.ts';
 import { checkTls, type EndpointOptions, parseEndpoint } from './endpoint.ts';
 import { askFlush, flushed, flushedSync } from './flush.ts';
 import { HostedLoop } from './hosted-loop.ts';
+import type { FieldRules } from './otlp/field-rules.ts';
 import { Signal, type Sink } from './otlp/record.ts';
 import { INSTANCE_ID_BYTES } from './otlp/stream-frame.ts';
 import { allocateRing, RingProducer } from './ring.ts';
@@ -41,6 +42,8 @@ export interface TransportOptions extends EndpointOptions {
   readonly ringBytes: number;
   /** Bound of the batches that are not settled; within the limits. */
   readonly resendBytes: number;
+  /** What is sent of the attributes of lines; by default all. */
+  readonly fields?: FieldRules | undefined;
   /** Milliseconds that an ended span, and a log record, may wait for others. Metrics do not wait. */
   readonly tracesLingerMs: number;
   readonly logsLingerMs: number;
@@ -357,10 +360,10 @@ export class Transport {
   #deliveryOptions(held: Held | undefined): DeliveryOptions {
     const { endpoint, headers, certificate, clientCertificate, clientKey, timeoutMs, protocol } =
       this.#options;
-    const { resource, tracesLingerMs, logsLingerMs, resendBytes } = this.#options;
+    const { resource, tracesLingerMs, logsLingerMs, resendBytes, fields } = this.#options;
     return {
       ...{ endpoint, headers, certificate, clientCertificate, clientKey, timeoutMs, protocol },
-      ...{ resource, tracesLingerMs, logsLingerMs, resendBytes, held },
+      ...{ resource, tracesLingerMs, logsLingerMs, resendBytes, fields, held },
       instanceId: this.#instanceId,
       memory: this.#memory,
       packs: this.#packs(),

@@ -9,6 +9,12 @@ export interface LineKeys {
   readonly level: string;
   readonly time: string;
   readonly message: string;
+  /** Of an error, where it is neither `err` nor `error`. */
+  readonly error?: string | undefined;
+  /** Of the object that holds all other members but the bindings. */
+  readonly nested?: string | undefined;
+  /** Names of levels, by their numbers, that are not pino's. */
+  readonly levels?: Readonly<Record<string, string>> | undefined;
 }
 
 /** How a line begins, where its writer knows: with these texts, one after the other. */

@@ -1,18 +1,20 @@
 // Turns one line of newline-delimited JSON, as pino writes it, into a LogRecord.
+import { FieldLevel, REDACTED } from '../field-rules.ts';
 import { encodeLogContext, LogField } from '../logs.ts';
 import { severityOfLevel, severityOfName, textOfLevel } from '../severity.ts';
 import type { IdWords } from '../trace.ts';
 import { varintBytes, Writer } from '../writer.ts';
+import { type IsTold, keyOf, writeSent } from './line-fields.ts';
 import { LINE_WORDS_BYTES, type LineKeys, LineWord, OUTSIDE_OF_SPANS } from './line-frame.ts';
 import { type HeadFacts, LineHeads, millisOf } from './line-heads.ts';
 import { CLOSE_BRACE, LineScanner, OPEN_BRACE, QUOTE } from './line-scanner.ts';
-import { writeException, writeOtherMembers } from './serialized-error.ts';
+import { eachError, isOfException, writeException } from './serialized-error.ts';
 
 const pinoKeys: LineKeys = { level: 'level', time: 'time', message: 'msg' };
 /** Sets of key names whose readers are kept; an application has one or two. */
 const READERS_MAX = 64;
 
-const Role = { none: 0, level: 1, time: 2, message: 3, context: 4, process: 5, error: 6 } as const;
+const Role = { none: 0, level: 1, time: 2, message: 3, context: 4, process: 5, error: 6, nested: 7 } as const;
 type Role = (typeof Role)[keyof typeof Role];
 
 interface KnownKey {
@@ -41,8 +43,15 @@ export const recordBytesMax = (frameBytes: number): number => frameBytes * GROWT
 /** Reads frames that `encodeLine` wrote. */
 export class LineReaders {
   readonly counters: LineCounters = { malformed: 0, truncated: 0 };
-  readonly #pino: LineReader = new LineReader(pinoKeys, this.counters);
+  readonly #fields: FieldLevel | undefined;
+  readonly #pino: LineReader;
   readonly #others = new Map<string, LineReader>();
+
+  /** @param fields what is sent of a record's attributes; by default all */
+  constructor(fields?: FieldLevel) {
+    this.#fields = fields;
+    this.#pino = new LineReader(pinoKeys, this.counters, fields);
+  }
 
   /**
    * Writes the frame at [start, end) of `source` as one element of `ScopeLogs.log_records`. A line that is not one JSON object,
@@ -62,7 +71,7 @@ export class LineReaders {
   #reader(keys: string): LineReader {
     let reader = this.#others.get(keys);
     if (reader === undefined) {
-      reader = new LineReader(JSON.parse(keys) as LineKeys, this.counters);
+      reader = new LineReader(JSON.parse(keys) as LineKeys, this.counters, this.#fields);
       if (this.#others.size < READERS_MAX) this.#others.set(keys, reader);
     }
     return reader;
@@ -79,6 +88,8 @@ class LineReader {
   readonly #counters: LineCounters;
   /** Known keys by their length: most keys of a line are told apart by that alone. */
   readonly #known: readonly (readonly KnownKey[])[];
+  readonly #levels: ReadonlyMap<string, string>;
+  readonly #fields: FieldLevel | undefined;
   readonly #ids = { t0: 0, t1: 0, t2: 0, t3: 0, s0: 0, s1: 0 };
   #attributesMax = 0;
   #valueLengthMax = 0;
@@ -91,9 +102,11 @@ class LineReader {
   /** 1 when a body stands among the members. */
   #bodies = 0;
 
-  constructor(keys: LineKeys, counters: LineCounters) {
+  constructor(keys: LineKeys, counters: LineCounters, fields: FieldLevel | undefined) {
     this.#counters = counters;
     this.#known = knownKeys(keys);
+    this.#levels = new Map(Object.entries(keys.levels ?? {}));
+    this.#fields = fields;
     this.#heads = new LineHeads(keys.time, line => this.#factsOf(line));
   }
 
@@ -209,13 +222,16 @@ class LineReader {
   #member(writer: Writer): void {
     const scanner = this.#scanner;
     const start = writer.pos;
-    if (this.#plainMember(writer, start)) return;
+    if (this.#fields === undefined && this.#plainMember(writer, start)) return;
     const mark = writer.message(LogField.attributes);
+    const from = scanner.pos;
     const length = scanner.key(writer);
     const key = writer.pos - length;
     const role = this.#roleOf(writer.bytes, key, length);
     if (role !== Role.none && this.#takeKnown(writer, role, start, key)) return;
-    scanner.anyValue(writer, 2);
+    if (this.#fields === undefined) scanner.anyValue(writer, 2);
+    else if (!writeSent(scanner, writer, 2, this.#fields.at(keyOf(scanner, from))))
+      return writer.rewind(start);
     writer.close(mark);
     this.#keep(writer, start, mark, key - mark, length);
   }
@@ -273,6 +289,8 @@ class LineReader {
         return true;
       case Role.error:
         return this.#takeError(writer, start, key);
+      case Role.nested:
+        return this.#takeNested(writer, start, key);
       default:
         if (role === Role.context && !this.#inSpan) return false;
         this.#scanner.value(writer);
@@ -285,8 +303,9 @@ class LineReader {
     const scanner = this.#scanner;
     if (scanner.atNumber()) {
       const level = scanner.number();
-      this.#severityNumber = severityOfLevel(level);
-      this.#severityText = textOfLevel(level);
+      const name = this.#levels.size === 0 ? undefined : this.#levels.get(String(level));
+      this.#severityNumber = (name !== undefined && severityOfName(name)) || severityOfLevel(level);
+      this.#severityText = name ?? textOfLevel(level);
     } else if (scanner.peek() === QUOTE) {
       this.#severityText = this.#readText(writer);
       this.#severityNumber = severityOfName(this.#severityText);
@@ -339,17 +358,45 @@ class LineReader {
     const name = writer.textSince(key);
     const { pos } = scanner;
     writer.rewind(start);
-    const others = writeException(scanner, writer, (...at) => this.#keep(writer, ...at));
-    if (others === 0) return true;
+    if (this.#writeException(writer) === 0) return true;
     scanner.pos = pos;
-    const rest = writer.pos;
+    this.#writeNamed(writer, name, (to, length) => isOfException(to, length, scanner));
+    return true;
+  }
+
+  /** What all members are nested in stays an attribute, but for an error whose exception tells all of it. */
+  #takeNested(writer: Writer, start: number, key: number): boolean {
+    const scanner = this.#scanner;
+    if (scanner.peek() !== OPEN_BRACE) return false;
+    const name = writer.textSince(key);
+    const { pos } = scanner;
+    writer.rewind(start);
+    let told = false;
+    const isError: IsTold = (to, length) => this.#roleOf(to.bytes, to.pos - length, length) === Role.error;
+    eachError(scanner, writer, isError, () => {
+      told = this.#writeException(writer) === 0;
+    });
+    scanner.pos = pos;
+    const isTold: IsTold = (to, length) => isError(to, length) && scanner.peek() === OPEN_BRACE;
+    this.#writeNamed(writer, name, told ? isTold : undefined);
+    return true;
+  }
+
+  #writeException(writer: Writer): number {
+    return writeException(this.#scanner, writer, (...at) => this.#keep(writer, ...at), this.#fields);
+  }
+
+  /** The value at the position as an attribute, as far as it is sent. */
+  #writeNamed(writer: Writer, name: string, isTold: IsTold | undefined): void {
+    const start = writer.pos;
     const mark = writer.message(LogField.attributes);
     writer.string(1, name);
-    const keyBehindMark = writer.pos - name.length - mark;
-    writeOtherMembers(scanner, writer);
+    const length = Buffer.byteLength(name);
+    const keyBehindMark = writer.pos - length - mark;
+    const level = this.#fields?.at(name) ?? FieldLevel.whole;
+    if (!writeSent(this.#scanner, writer, 2, level, 0, isTold)) return writer.rewind(start);
     writer.close(mark);
-    this.#keep(writer, rest, mark, keyBehindMark, name.length);
-    return true;
+    this.#keep(writer, start, mark, keyBehindMark, length);
   }
 
   /** The record of a line that could not be read, in the place of what was written of it. */
@@ -364,7 +411,8 @@ class LineReader {
     const mark = writer.message(2, end - line + RECORD_BYTES_BESIDE_LINE);
     this.#forget();
     if (labels < line) writer.raw(source.subarray(labels, line));
-    const text = source.toString('utf8', line, end);
+    // What cannot be read cannot be told apart from what is not to be seen.
+    const text = this.#fields === undefined ? source.toString('utf8', line, end) : REDACTED;
     if (text.length > this.#valueLengthMax) this.#counters.truncated++;
     writer.anyValue(LogField.body, text.slice(0, this.#valueLengthMax).replace(/\r?\n$/, ''));
     this.#finish(writer, source, start, mark);
@@ -411,6 +459,8 @@ function knownKeys(keys: LineKeys): KnownKey[][] {
     ['err', Role.error],
     ['error', Role.error],
   ];
+  if (keys.error !== undefined) roles.push([keys.error, Role.error]);
+  if (keys.nested !== undefined) roles.push([keys.nested, Role.nested]);
   const byLength: KnownKey[][] = [];
   for (const [name, role] of roles) {
     const bytes = Buffer.from(name);

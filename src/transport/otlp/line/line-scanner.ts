@@ -15,8 +15,8 @@ const COLON = 0x3a;
 const BACKSLASH = 0x5c;
 export const OPEN_BRACE = 0x7b;
 export const CLOSE_BRACE = 0x7d;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACKET = 0x5d;
+export const OPEN_BRACKET = 0x5b;
+export const CLOSE_BRACKET = 0x5d;
 
 const DEPTH_MAX = 32;
 /** What most members are: short keys, and values whose lengths take one byte each. */
