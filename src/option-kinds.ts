@@ -159,7 +159,8 @@ export function optionalChoice<T extends string>(
   choices: readonly T[],
   doc: string,
 ): Option<'' | T> {
-  return { ...choice<T>(env, choices, choices[0]!, doc), default: '' };
+  const made = choice<T>(env, choices, choices[0]!, doc);
+  return { ...made, default: '', accepts: value => value === '' || made.accepts(value) };
 }
 
 export function percentDecoded(text: string): string | undefined {

@@ -203,7 +203,7 @@ describe('a library', () => {
   const application = join(folder, 'libraries/app.cjs');
   before(() => {
     const dependencies = Object.fromEntries(
-      ['old-express', 'pg', 'redis', 'newrelic'].map(name => [name, '*']),
+      ['old-express', 'pg', 'mongodb', 'knex', 'newrelic'].map(name => [name, '*']),
     );
     file('libraries/app.cjs', "const tracer = require('dd-trace').init();");
     file('libraries/package.json', JSON.stringify({ name: 'named', dependencies }));
@@ -211,8 +211,9 @@ describe('a library', () => {
     install('old-express', '3.21.2', 'libraries', { name: 'express' });
     install('pino', '99.0.0', 'libraries');
     install('pg', '8.16.0', 'libraries');
-    install('redis', '5.0.0', 'libraries');
-    install('@opentelemetry/instrumentation-redis', '0.60.0', 'libraries');
+    install('mongodb', '6.0.0', 'libraries');
+    install('knex', '3.0.0', 'libraries');
+    install('@opentelemetry/instrumentation-knex', '0.60.0', 'libraries');
     install('kafkajs', '2.2.4', 'libraries');
     install('newrelic', '13.0.0', 'libraries');
     // Found by whatever lies in a folder above, as Node.js finds it.
@@ -230,8 +231,9 @@ describe('a library', () => {
         /^express 3\.21\.2 \(installed as old-express\) is not instrumented: versions from 4/,
       ],
       pino: ['warning', /newer than what is known to work, pino 10/],
-      pg: ['warning', /^pg 8\.16\.0 is not instrumented: tricord does not know it/],
-      redis: ['ok', /for @opentelemetry\/instrumentation-redis 0\.60\.0/],
+      pg: ['ok', /^pg 8\.16\.0 is instrumented$/],
+      mongodb: ['warning', /^mongodb 6\.0\.0 is not instrumented: tricord does not know it/],
+      knex: ['ok', /for @opentelemetry\/instrumentation-knex 0\.60\.0/],
     };
     for (const [name, [level, text]] of Object.entries(expected)) {
       const found = about(report, name);
@@ -247,10 +249,10 @@ describe('a library', () => {
     assert.match(about(own, 'node:http').text, /^http-client is switched off/);
     const theirs = await judged({ OTEL_NODE_DISABLED_INSTRUMENTATIONS: 'express,fs' });
     assert.match(about(theirs, 'express').text, /switched off/);
-    const only = await judged({ OTEL_NODE_ENABLED_INSTRUMENTATIONS: 'http,pg' });
+    const only = await judged({ OTEL_NODE_ENABLED_INSTRUMENTATIONS: 'http,knex' });
     assert.match(about(only, 'express').text, /switched off/);
     assert.equal(about(only, 'node:http').level, 'ok');
-    assert.match(about(only, 'names').text, /OTEL_NODE_ENABLED_INSTRUMENTATIONS: "pg" is ignored/);
+    assert.match(about(only, 'names').text, /OTEL_NODE_ENABLED_INSTRUMENTATIONS: "knex" is ignored/);
   });
 
   it('is another agent: loaded by the application, preloaded, or only there', async () => {

@@ -112,9 +112,10 @@ describe('the page', { skip }, () => {
     await page.goto(`${collector.url}/#/trace/${traceId}`);
     await page.waitForSelector('.logs li:nth-child(2)');
     const names = await page.$$eval('.waterfall .name', all => all.map(name => name.textContent!.trim()));
-    assert.equal(names.length, 3);
+    assert.equal(names.length, 4);
     assert.match(names[0]!, /^shop POST \/orders/);
     assert.match(names[2]!, /^inventory POST \/reservations/);
+    assert.match(names[3]!, /^inventory UPDATE stock/i);
     const lines = await page.$$eval('.logs .text', all => all.map(line => line.textContent!));
     assert.ok(lines.some(line => line.startsWith('order received')));
     await page.click('.waterfall .row:nth-of-type(2) button');

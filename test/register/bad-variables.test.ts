@@ -25,7 +25,9 @@ const texts: readonly string[] = options
   .map(({ env }) => env);
 /** Any word is an item of these lists. */
 const words: readonly string[] = options
-  .filter(({ env, shape }) => shape === 'list, separated by commas' && !texts.includes(env))
+  .filter(
+    ({ env, shape }) => /^list( of `path`.*)?, separated by commas$/.test(shape) && !texts.includes(env),
+  )
   .map(({ env }) => env);
 
 function isPossible(parse: (text: string) => unknown, value: string): boolean {

@@ -30,6 +30,7 @@ async function delivered(
     protocol: 'http/protobuf',
     transportThread: false,
     flushTimeout: 20_000,
+    sdkMetrics: false,
     ...options,
   });
   process.env = before;
