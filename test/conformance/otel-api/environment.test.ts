@@ -188,16 +188,18 @@ rule(general, 'OTEL_TRACES_SAMPLER_ARG is 1 unless it is set, and when it cannot
   ignored('tracesSamplerArg', 'NaN', '2');
 });
 
-notApplicable(
-  general,
-  'OTEL_LOG_LEVEL sets the level of the SDK’s log',
-  'The agent has no log: it writes a line to stderr when it has to be told of, and diag of the API is the application’s.',
-);
+rule(general, 'OTEL_LOG_LEVEL sets the level of the SDK’s log', () => {
+  assert.equal(optionsOf({ OTEL_LOG_LEVEL: 'Debug' }).logLevel, 'debug');
+  assert.equal(optionsOf({ OTEL_LOG_LEVEL: 'loud' }).logLevel, '');
+});
 notApplicable(general, 'OTEL_ENTITIES describes the resource', 'Not supported (status: development).');
+rule(`${page} § Batch Span Processor`, 'OTEL_BSP_SCHEDULE_DELAY is how long spans wait', () => {
+  assert.equal(optionsOf({ OTEL_BSP_SCHEDULE_DELAY: '250' }).tracesLinger, 250);
+});
 notApplicable(
   `${page} § Batch Span Processor`,
-  'OTEL_BSP_* set up the batching processor',
-  'There is none: see TRICORD_TRACES_LINGER, TRICORD_RING_BYTES and OTEL_EXPORTER_OTLP_TIMEOUT.',
+  'the other OTEL_BSP_* set up the batching processor',
+  'The buffers are bounded in bytes: see TRICORD_RING_BYTES, TRICORD_RESEND_BYTES and OTEL_EXPORTER_OTLP_TIMEOUT.',
 );
 
 /** How many attributes a span, its event and its link keep of six, and how much of a text of six. */
