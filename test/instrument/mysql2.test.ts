@@ -186,9 +186,10 @@ for (const [version, mysql] of Object.entries(packages)) {
 
     it('names a socket by its path', async () => {
       const socketPath = `${server.directory}/mariadb.sock`;
-      const local = mysql.createConnection({ socketPath, user: 'root' }).promise();
-      await local.query('SELECT 1');
-      await local.end();
+      const local = mysql.createConnection({ socketPath, user: 'root' });
+      local.on('error', () => undefined); // a socket of this kind is reset when the server closes it with the farewell unread
+      await local.promise().query('SELECT 1');
+      await local.promise().end();
       const { name, attributes } = telemetry.spans[0]!;
       assert.deepEqual(
         [name, attributes['server.address'], attributes['server.port'], attributes['db.namespace']],
