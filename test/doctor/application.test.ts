@@ -33,7 +33,7 @@ function install(name: string, version: string, at = '.', manifest: object = {})
 describe('a bundled application', () => {
   const bundled = async (name: string, changes: BuildOptions = {}, extra = ''): Promise<Finding[]> => {
     const source = file(
-      `src/${name}.ts`,
+      `src/${name}.mts`,
       `import express from 'express';
        import fastify from 'fastify';
        import pino from 'pino';
@@ -112,11 +112,11 @@ describe('an application’s file', () => {
 
   it('may be TypeScript that Node.js runs directly', async () => {
     const path = file(
-      'typed/main.ts',
+      'typed/main.mts',
       "import type { Server } from 'node:http';\nexport const server: Server | undefined = undefined;\n",
     );
     const report = await examine([...register, path], { env });
-    assert.match(about(report, 'file').text, /^main\.ts is an ES module/);
+    assert.match(about(report, 'file').text, /^main\.mts is an ES module/);
     const typescript = about(report, 'typescript');
     const strips = Boolean(process.features.typescript);
     assert.equal(typescript.level, strips ? 'ok' : 'problem');

@@ -183,7 +183,9 @@ describe('after an overload', () => {
     }
   });
 
-  it('the first trace after a rest is kept, and nothing looks at the clock any more', t => {
+  const skip =
+    process.version.startsWith('v22.') && 'a mocked interval of Node.js 22 is not cleared from within itself';
+  it('the first trace after a rest is kept, and nothing looks at the clock any more', { skip }, t => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const traffic = new Traffic({ budget: 100 });
     traffic.run(30, () => 5000);

@@ -1,5 +1,4 @@
 // An ES module application that asks the database that its environment names, under one span.
-import { DatabaseSync } from 'node:sqlite';
 import { trace } from '@opentelemetry/api';
 import { Redis } from 'ioredis';
 import { createConnection } from 'mysql2/promise';
@@ -36,7 +35,8 @@ const clients = {
     await client.incr('b');
     client.destroy();
   },
-  sqlite() {
+  async sqlite() {
+    const { DatabaseSync } = await import('node:sqlite');
     const database = new DatabaseSync(':memory:');
     database.exec('SELECT 1');
     database.exec('SELECT 2 FROM sqlite_schema');

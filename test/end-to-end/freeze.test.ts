@@ -8,9 +8,9 @@ import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeTraces, Signal } from 'tricord/otlp';
 import { startCollector } from '../collector/running-collector.ts';
+import { acknowledge, TestCollector, type TestCollectorOptions } from '../transport/test-collector.ts';
+import { idsOf } from '../transport/transport-options.ts';
 import type { FreezeCall } from './freeze-app.ts';
-import { acknowledge, TestCollector, type TestCollectorOptions } from './test-collector.ts';
-import { idsOf } from './transport-options.ts';
 
 /** Longer than a ping's interval and the wait for its answer together. */
 const FREEZE_MS = 600;

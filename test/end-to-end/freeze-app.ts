@@ -3,7 +3,7 @@ import { Control } from '../../src/transport/control.ts';
 import { openDelivery } from '../../src/transport/delivery.ts';
 import { askFlush, flushed } from '../../src/transport/flush.ts';
 import { allocateRing, RingProducer } from '../../src/transport/ring.ts';
-import { put, transportOptions } from './transport-options.ts';
+import { put, transportOptions } from '../transport/transport-options.ts';
 
 /** Makes records with these numbers, and flushes within the time when there is one. */
 export interface FreezeCall {
