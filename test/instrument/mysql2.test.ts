@@ -34,7 +34,7 @@ before(async () => {
   if (skip) return;
   server = await start(mariadb);
   options = { host: '127.0.0.1', port: server.port, user: 'root' };
-  const client = packages['mysql2 3.24']!.createConnection(options).promise();
+  const client = open(packages['mysql2 3.24']!, options).promise();
   await client.query(`CREATE DATABASE ${DATABASE}`);
   await client.query(`CREATE TABLE ${DATABASE}.items (id int PRIMARY KEY, name text)`);
   await client.query(`INSERT INTO ${DATABASE}.items VALUES (1, 'one'), (2, 'two'), (3, 'three')`);
@@ -42,6 +42,13 @@ before(async () => {
   options = { ...options, database: DATABASE };
 });
 after(() => server?.stop());
+
+/** A connection that may be reset once it has ended: its server closes it, at times with the farewell unread. */
+function open(mysql: typeof Mysql, to: Mysql.ConnectionOptions): Mysql.Connection {
+  const connection = mysql.createConnection(to);
+  connection.on('error', () => undefined);
+  return connection;
+}
 
 const durations = (): SeenPoint[] => telemetry.points('db.client.operation.duration');
 const names = (): string[] => telemetry.spans.map(({ name }) => name);
@@ -52,7 +59,7 @@ for (const [version, mysql] of Object.entries(packages)) {
     let client: PromiseConnection & Asked;
     let place: Readonly<Record<string, unknown>>;
     before(async () => {
-      connection = mysql.createConnection(options);
+      connection = open(mysql, options);
       client = connection.promise() as PromiseConnection & Asked;
       await client.query('SELECT 1');
       place = {
@@ -152,7 +159,7 @@ for (const [version, mysql] of Object.entries(packages)) {
     });
 
     it('follows the database of the connection', async () => {
-      const other = mysql.createConnection({ ...options, database: 'mysql' }).promise();
+      const other = open(mysql, { ...options, database: 'mysql' }).promise();
       await other.query('SELECT 1');
       await other.changeUser({ database: DATABASE });
       await other.query('SELECT 1');
@@ -186,8 +193,7 @@ for (const [version, mysql] of Object.entries(packages)) {
 
     it('names a socket by its path', async () => {
       const socketPath = `${server.directory}/mariadb.sock`;
-      const local = mysql.createConnection({ socketPath, user: 'root' });
-      local.on('error', () => undefined); // a socket of this kind is reset when the server closes it with the farewell unread
+      const local = open(mysql, { socketPath, user: 'root' });
       await local.promise().query('SELECT 1');
       await local.promise().end();
       const { name, attributes } = telemetry.spans[0]!;

@@ -42,17 +42,19 @@ export const redis: ServerKind = {
   version: /v=(\d+\.\d+)/,
 };
 
+/** Temporary files of its own: a server deletes at its start what it takes for leftovers, another one's too. */
 export const mariadb: ServerKind = {
   package: 'mariadb-server',
   programs: ['mariadb-install-db', 'mariadbd'],
   folders: ['/usr/sbin', '/usr/libexec'],
   prepare: ([install], directory) => [
     ...[install!, '--no-defaults', `--datadir=${directory}/data`, '--auth-root-authentication-method=normal'],
-    ...['--skip-test-db', '--skip-name-resolve'],
+    ...[`--tmpdir=${directory}`, '--skip-test-db', '--skip-name-resolve'],
   ],
   command: ([, server], directory, port) => [
     ...[server!, '--no-defaults', `--datadir=${directory}/data`, `--socket=${directory}/mariadb.sock`],
     ...[`--port=${port}`, '--bind-address=127.0.0.1', `--pid-file=${directory}/mariadb.pid`],
+    `--tmpdir=${directory}`,
     ...['--skip-name-resolve', '--innodb-buffer-pool-size=8M', '--innodb-flush-log-at-trx-commit=0'],
   ],
   ready: /ready for connections/,
