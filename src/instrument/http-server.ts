@@ -2,25 +2,22 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Span, Tracer } from '@opentelemetry/api';
-import { propagation, SpanStatusCode, trace } from '@opentelemetry/api';
+import type { Tracer } from '@opentelemetry/api';
+import { propagation, trace } from '@opentelemetry/api';
 import { ObservabilityContext } from '../index.ts';
 import { listen } from './channel.ts';
 import { HTTP_SCOPE } from './http-conventions.ts';
-import { isServerError } from './http-server-durations.ts';
+import { HttpServerCall } from './http-server-call.ts';
 import { type ActiveRequests, ServerMetrics } from './http-server-metrics.ts';
 import {
   contextOf,
-  describeServerRequest,
-  describeServerResponse,
   HeaderOf,
   HeaderSurvey,
   hasBody,
-  ServerSpanOptions,
   schemeOf,
   schemeOfConnection,
 } from './http-server-request.ts';
-import { addServedCalls, routeOf, type ServedCall } from './served-request.ts';
+import { addServedCalls, routeOf } from './served-request.ts';
 
 const CONTEXT = Symbol('tricord.server-context');
 const OLDEST = Symbol('tricord.oldest-server-call');
@@ -34,19 +31,8 @@ const OLDEST = Symbol('tricord.oldest-server-call');
  * Invariant: a call is in the list of its socket from its start until it ends, and it ends once: when its response has
  * been handed over, or else when the socket closes.
  */
-class ServerCall implements ServedCall {
-  readonly request: ServedRequest;
+class ServerCall extends HttpServerCall<ServedRequest> {
   readonly response: ServerResponse;
-  readonly span: Span;
-  readonly context: ObservabilityContext;
-  readonly startedMs: number;
-  /** Counts it while it is under way. */
-  readonly active: ActiveRequests;
-  /** Set by frameworks that say it themselves. */
-  route: ServedCall['route'] = undefined;
-  error: unknown = undefined;
-  /** Whether the span has the attributes of the request. */
-  #described = false;
   next: ServerCall | undefined = undefined;
 
   constructor(
@@ -56,21 +42,8 @@ class ServerCall implements ServedCall {
     tracer: Tracer,
     parent: ObservabilityContext,
   ) {
-    this.request = request;
+    super(request, active, tracer, parent);
     this.response = response;
-    this.active = active;
-    this.startedMs = performance.now();
-    const options = new ServerSpanOptions(request, active.method, active.scheme, this.startedMs);
-    this.span = tracer.startSpan(active.spanName, options, parent);
-    this.context = parent.withSpan(this.span, ObservabilityContext.timestampOf(this.startedMs));
-    this.describe();
-  }
-
-  /** Again at the end: by then a span may be recorded that was not when it began. */
-  describe(): void {
-    if (this.#described || !this.span.isRecording()) return;
-    this.#described = true;
-    describeServerRequest(this.span, this.request, this.active.method, this.active.scheme);
   }
 }
 
@@ -94,7 +67,7 @@ interface ServerMessage {
 /** Undefined when the request is not under way. */
 function callOf(request: ServedRequest, socket: ServedSocket | null): ServerCall | undefined {
   let call = socket?.[OLDEST] ?? undefined;
-  while (call !== undefined && call.request !== request) call = call.next;
+  while (call !== undefined && call.head !== request) call = call.next;
   return call;
 }
 
@@ -130,7 +103,6 @@ class HttpServer {
     const parent = headers & HeaderOf.context ? contextOf(request.headers) : ObservabilityContext.root;
     const call = new ServerCall(request, response, active, this.#tracer, parent);
     this.#enqueue(socket, call);
-    active.count++;
     if (headers & HeaderOf.body && hasBody(request)) {
       request[CONTEXT] = call.context;
       request.emit = emitInContext;
@@ -161,17 +133,9 @@ class HttpServer {
 
   /** @param context carries the labels that were set on the way, for the metric */
   #end(call: ServerCall, context: ObservabilityContext): void {
-    const { request, response, span, active } = call;
-    active.count--;
-    const route = routeOf(call, request);
+    const { head, response } = call;
     const statusCode = response.headersSent ? response.statusCode : undefined;
-    const seconds = (performance.now() - call.startedMs) / 1000;
-    const { method, scheme } = active;
-    this.#metrics.durations.record(seconds, context, route, method, scheme, statusCode, request.httpVersion);
-    if (statusCode !== undefined && isServerError(statusCode)) span.setStatus({ code: SpanStatusCode.ERROR });
-    call.describe();
-    if (span.isRecording()) describeServerResponse(span, active.spanName, route, statusCode, call.error);
-    span.end();
+    call.end(this.#metrics.durations, context, routeOf(call, head), statusCode);
   }
 }
 

@@ -2,63 +2,27 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import type { Span, Tracer } from '@opentelemetry/api';
-import { SpanStatusCode, trace } from '@opentelemetry/api';
+import type { Tracer } from '@opentelemetry/api';
+import { trace } from '@opentelemetry/api';
 import { ObservabilityContext } from '../index.ts';
 import { listen } from './channel.ts';
 import { isGrpcObserved } from './grpc.ts';
 import { HTTP_SCOPE } from './http-conventions.ts';
-import { isServerError } from './http-server-durations.ts';
-import { type ActiveRequests, ServerMetrics } from './http-server-metrics.ts';
-import {
-  contextOf,
-  describeServerRequest,
-  describeServerResponse,
-  type RequestHead,
-  ServerSpanOptions,
-  schemeOf,
-} from './http-server-request.ts';
+import { HttpServerCall } from './http-server-call.ts';
+import { ServerMetrics } from './http-server-metrics.ts';
+import { contextOf, type RequestHead, schemeOf } from './http-server-request.ts';
 import { HTTP2_VERSION, isGrpc } from './http2-streams.ts';
-import { addServedCalls, routeOf, type ServedCall } from './served-request.ts';
+import { addServedCalls, routeOf } from './served-request.ts';
 
 const CALL = Symbol('tricord.server-stream-call');
 
 interface ServedStream extends ServerHttp2Stream {
-  [CALL]?: StreamCall | undefined;
+  [CALL]?: HttpServerCall | undefined;
 }
 
 interface StreamMessage {
   readonly stream: ServedStream;
   readonly headers: IncomingHttpHeaders;
-}
-
-/** One request that is being served, until its stream closes. */
-class StreamCall implements ServedCall {
-  readonly span: Span;
-  readonly context: ObservabilityContext;
-  readonly startedMs: number = performance.now();
-  readonly head: RequestHead;
-  readonly active: ActiveRequests;
-  route: ServedCall['route'] = undefined;
-  error: unknown = undefined;
-  /** Whether the span has the attributes of the request. */
-  #described = false;
-
-  constructor(head: RequestHead, active: ActiveRequests, tracer: Tracer, parent: ObservabilityContext) {
-    this.head = head;
-    this.active = active;
-    const options = new ServerSpanOptions(head, active.method, active.scheme, this.startedMs);
-    this.span = tracer.startSpan(active.spanName, options, parent);
-    this.context = parent.withSpan(this.span, ObservabilityContext.timestampOf(this.startedMs));
-    this.describe();
-  }
-
-  /** Again at the end: by then a span may be recorded that was not when it began. */
-  describe(): void {
-    if (this.#described || !this.span.isRecording()) return;
-    this.#described = true;
-    describeServerRequest(this.span, this.head, this.active.method, this.active.scheme);
-  }
 }
 
 /** Observes every HTTP/2 server in this thread, by its streams and by its requests, from the next one on. */
@@ -83,9 +47,8 @@ class Http2Server {
     if (isPushed || method === 'CONNECT' || (isGrpcObserved() && isGrpc(headers['content-type']))) return;
     const scheme = schemeOf(headers, stream.session?.encrypted === true ? 'https' : 'http');
     const active = this.#metrics.activeOf(method, scheme);
-    const call = new StreamCall(headOf(stream, headers), active, this.#tracer, contextOf(headers));
+    const call = new HttpServerCall(headOf(stream, headers), active, this.#tracer, contextOf(headers));
     stream[CALL] = call;
-    active.count++;
     if (method !== 'GET' && method !== 'HEAD') stream.emit = emitInContext;
     ObservabilityContext.enter(call.context);
   }
@@ -93,17 +56,7 @@ class Http2Server {
   end(stream: ServedStream): void {
     const call = stream[CALL];
     if (call === undefined) return;
-    const { span, active, context } = call;
-    active.count--;
-    const route = routeOf(call, undefined);
-    const statusCode = statusOf(stream);
-    const seconds = (performance.now() - call.startedMs) / 1000;
-    const { method, scheme } = active;
-    this.#metrics.durations.record(seconds, context, route, method, scheme, statusCode, HTTP2_VERSION);
-    if (statusCode !== undefined && isServerError(statusCode)) span.setStatus({ code: SpanStatusCode.ERROR });
-    call.describe();
-    if (span.isRecording()) describeServerResponse(span, active.spanName, route, statusCode, call.error);
-    span.end();
+    call.end(this.#metrics.durations, call.context, routeOf(call, undefined), statusOf(stream));
     // The stream's last events come yet, and belong to the request.
     if (stream.emit !== emitInContext) stream[CALL] = undefined;
   }
