@@ -18,7 +18,7 @@ import { processProducers, registerMetricProducer } from './metrics/metric-produ
 import { type CheckedView, checkedViews, type View } from './metrics/view.ts';
 import { diagLevel, diagLogger } from './notices.ts';
 import { type Options, type ReadOptions, readOptions } from './options.ts';
-import { exportersOf, observeSdk } from './sdk-metrics.ts';
+import { exportersOf, observeSdk } from './self-metrics.ts';
 import { startLine } from './start-line.ts';
 import type { OtelSampler } from './trace/plugged-sampler.ts';
 import { ConsistentSampler } from './trace/sampler.ts';

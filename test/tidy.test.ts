@@ -35,7 +35,7 @@ const table: readonly { readonly from: RegExp; readonly may: RegExp }[] = [
     may: /^src\/(errors|limits|option-kinds|otel-variables|sampling-rules|nearest)\.ts$|^node:/,
   },
   {
-    from: /^src\/(notices|collector-watch|sdk-metrics|export-durations)\.ts$/,
+    from: /^src\/(notices|collector-watch|self-metrics|export-durations)\.ts$/,
     may: /^src\/(trace|metrics|log|context|transport)\/|^src\/options\.ts$|^@opentelemetry\//,
   },
   { from: /^src\/(resource-message|start-line)\.ts$/, may: /^src\/transport\/otlp\/|^src\/options\.ts$/ },

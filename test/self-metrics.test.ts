@@ -7,7 +7,7 @@ import type { DecodedMetric } from 'tricord/otlp';
 import { ExportDurations } from '../src/export-durations.ts';
 import { LoggerProvider } from '../src/log/logger-provider.ts';
 import { MeterProvider } from '../src/metrics/meter-provider.ts';
-import { observeSdk, type SdkSources } from '../src/sdk-metrics.ts';
+import { observeSdk, type SdkSources } from '../src/self-metrics.ts';
 import { createSampler } from '../src/trace/sampler.ts';
 import { TracerProvider } from '../src/trace/tracer-provider.ts';
 import { Control, DURATION_BOUNDS_S, Outcome } from '../src/transport/control.ts';
