@@ -12,7 +12,7 @@ import {
   spanNameOf,
 } from './database-conventions.ts';
 import { errorType } from './error-type.ts';
-import { unnoticed } from './fault.ts';
+import { attempt } from './fault.ts';
 
 const CLIENT = { kind: SpanKind.CLIENT } as const;
 /** Places, and operations of one place, that are remembered; others are put together each time. */
@@ -95,7 +95,7 @@ export class DatabaseCall {
   end(failure?: Failure): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    unnoticed(this.#place.system, () => this.#end(failure));
+    attempt(this.#place.system, () => this.#end(failure));
   }
 
   #end(failure: Failure | undefined): void {

@@ -27,22 +27,16 @@ export function reportFault(what: string, error: unknown): void {
   tell(`${what} failed: ${reasonOf(error).replace(/\s*\n\s*/g, ' | ')}`);
 }
 
-/** What `work` gives; undefined when it fails, which is told as {@link reportFault} does. Never throws. */
-export function attempt<T>(what: string, work: () => T): T | undefined {
+/**
+ * What `work` gives, which observes an application in a call of its own; undefined when it fails, which is told as
+ * {@link reportFault} does, so that the call goes on without it. Never throws.
+ * @param observed as the line on stderr names it
+ */
+export function attempt<T>(observed: string, work: () => T): T | undefined {
   try {
     return work();
   } catch (error) {
-    reportFault(what, error);
-    return undefined;
-  }
-}
-
-/** What `observe` does within a call of the application: what it throws is told, and the call goes on without it. */
-export function unnoticed<Result>(what: string, observe: () => Result): Result | undefined {
-  try {
-    return observe();
-  } catch (error) {
-    reportFault(`the instrumentation of ${what}`, error);
+    reportFault(`the instrumentation of ${observed}`, error);
     return undefined;
   }
 }

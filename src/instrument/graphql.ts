@@ -10,7 +10,7 @@ import { onPackageLoad } from './module-hooks.ts';
 
 const SPAN = Symbol('tricord.graphql-execution');
 const SUBSCRIPTION = 'subscription';
-const SELF = 'the instrumentation of graphql';
+const SELF = 'graphql';
 /** Errors of one operation that are told. */
 const ERRORS_MAX = 8;
 

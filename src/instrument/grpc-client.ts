@@ -17,7 +17,7 @@ import {
 } from './rpc-conventions.ts';
 
 const CLIENT = { kind: SpanKind.CLIENT } as const;
-const SELF = 'the instrumentation of gRPC clients';
+const SELF = 'gRPC clients';
 
 interface Metadata {
   set(key: string, value: string): void;

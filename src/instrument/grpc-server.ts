@@ -18,7 +18,7 @@ import {
 } from './rpc-conventions.ts';
 
 const SERVER = { kind: SpanKind.SERVER } as const;
-const SELF = 'the instrumentation of gRPC servers';
+const SELF = 'gRPC servers';
 
 interface Metadata {
   get(key: string): (string | Buffer)[];

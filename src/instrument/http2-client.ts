@@ -131,7 +131,7 @@ class Http2Client {
   }
 
   #prepare(headers: RequestHeaders): StreamCall | undefined {
-    this.#current = attempt('the instrumentation of HTTP/2 requests', () => this.#begin(headers));
+    this.#current = attempt('HTTP/2 requests', () => this.#begin(headers));
     return this.#current;
   }
 

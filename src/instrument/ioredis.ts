@@ -1,7 +1,7 @@
 // Client spans and metrics of ioredis, whose commands and pipelines are seen where they are sent, and end with their promises.
 import { type Database, type DatabaseCall, DatabaseClient, type Failure } from './database-client.ts';
 import { Db } from './database-conventions.ts';
-import { unnoticed } from './fault.ts';
+import { attempt } from './fault.ts';
 import { exported, onPackageLoad } from './module-hooks.ts';
 import { RedisCommands, redisFailure, redisText } from './redis-commands.ts';
 
@@ -50,7 +50,7 @@ interface HasPrototype<Prototype> {
 /**
  * Observes every client of ioredis 4, 5 and 6 in this thread.
  *
- * Its tracing channels, in 5.11 and later, are not enough: with a subscriber, a rejection that nobody handles goes unnoticed, and a
+ * Its tracing channels, in 5.11 and later, are not enough: with a subscriber, a rejection that nobody handles goes attempt, and a
  * command that had to wait for the connection is told of in the context of the connection.
  */
 export function instrumentIoredis(): void {
@@ -67,11 +67,11 @@ function patch(exports: object): boolean {
   if (pipeline === undefined || typeof exec !== 'function') return false;
   const calls = new RedisCalls();
   client.sendCommand = function (command, ...rest) {
-    unnoticed('ioredis', () => calls.startCommand(this, command));
+    attempt('ioredis', () => calls.startCommand(this, command));
     return sendCommand.call(this, command, ...rest);
   };
   pipeline.exec = function (...args) {
-    unnoticed('ioredis', () => calls.startPipeline(this));
+    attempt('ioredis', () => calls.startPipeline(this));
     return exec.apply(this, args);
   };
   return true;

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { reportFault } from './fault.ts';
+import { attempt, reportFault } from './fault.ts';
 
 /** Looks at what a module of the package exports; true when it is the package's main one and has been dealt with. */
 type Patch = (exports: object) => boolean;
@@ -92,13 +92,11 @@ function separator(file: string, from: number): number {
 /** What is not loaded is offered when it is; what is no module of Node's never is, and nothing is seen of this. */
 function meet(name: string, module: unknown): void {
   if (!patches.has(name) || typeof module !== 'object' || module === null) return;
-  try {
+  attempt(name, () => {
     const { loaded } = module as NodeJS.Module;
     if (loaded) offer(name, module as NodeJS.Module);
     else whenLoaded(module as NodeJS.Module, () => offer(name, module as NodeJS.Module));
-  } catch (error) {
-    reportFault(`the instrumentation of ${name}`, error);
-  }
+  });
 }
 
 /** Calls `then` when somebody sets `loaded`; until then it keeps its value, and after it is an ordinary property again. */

@@ -2,7 +2,7 @@
 import { type EventEmitter, errorMonitor } from 'node:events';
 import { type Callback, inActiveContext, inContext, isCallback } from './callback-context.ts';
 import { type Database, type DatabaseCall, DatabaseClient, type Failure } from './database-client.ts';
-import { unnoticed } from './fault.ts';
+import { attempt } from './fault.ts';
 import { exported, onPackageLoad } from './module-hooks.ts';
 import { mysqlSql } from './sql-dialect.ts';
 import { SqlOperations } from './sql-operations.ts';
@@ -40,7 +40,7 @@ interface ConnectionMethods {
  * Observes every connection of mysql2 2 and 3 in this thread.
  *
  * Its tracing channels, in 3.20 and later, are not enough: with a subscriber, an `error` event that nobody listens for goes
- * unnoticed, and the text of a query has its values in it already.
+ * attempt, and the text of a query has its values in it already.
  */
 export function instrumentMysql2(): void {
   onPackageLoad('mysql2', patch);
@@ -80,7 +80,7 @@ class MysqlStatements {
   readonly #operations = new SqlOperations(mysqlSql);
 
   run(run: Run, connection: MysqlConnection, args: Parameters<Run>): unknown {
-    const call = unnoticed('mysql2', () => this.#start(connection, args[0]));
+    const call = attempt('mysql2', () => this.#start(connection, args[0]));
     if (call === undefined) return run.apply(connection, args);
     const isWatched = watchCallback(args, call);
     try {

@@ -1,7 +1,7 @@
 // Client spans and metrics of node-postgres (pg), whose queries are seen where they pass: `Client#query`.
 import { type Callback, inActiveContext, inContext, isCallback } from './callback-context.ts';
 import { type Database, type DatabaseCall, DatabaseClient, type Failure } from './database-client.ts';
-import { unnoticed } from './fault.ts';
+import { attempt } from './fault.ts';
 import { exported, onPackageLoad } from './module-hooks.ts';
 import { observedPromise } from './observed-promise.ts';
 import { postgresSql } from './sql-dialect.ts';
@@ -70,7 +70,7 @@ class PgQueries {
   }
 
   run(client: PgClient, config: unknown, values: unknown, callback: unknown): unknown {
-    const call = unnoticed('pg', () => this.#start(client, config));
+    const call = attempt('pg', () => this.#start(client, config));
     if (call === undefined) return this.#query.call(client, config, values, callback);
     const options = config as QueryConfig;
     if (typeof options.submit === 'function') {

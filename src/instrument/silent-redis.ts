@@ -1,6 +1,6 @@
 // Clients of node-redis that publish nothing, before 5.12: their commands are seen where they are sent.
 import type { DatabaseCall } from './database-client.ts';
-import { unnoticed } from './fault.ts';
+import { attempt } from './fault.ts';
 import { exported } from './module-hooks.ts';
 import { observedPromise } from './observed-promise.ts';
 import type { RedisCalls, ServerMessage } from './redis-calls.ts';
@@ -73,7 +73,7 @@ export class SilentRedis {
     const start = (client: RedisClient): DatabaseCall | undefined => this.#start(client, this.#sent);
     return function (...args) {
       const result = executor.apply(this, args);
-      const call = unnoticed('node-redis', () => start(this));
+      const call = attempt('node-redis', () => start(this));
       return call === undefined ? result : observedPromise(result, call, redisFailure);
     };
   }
@@ -111,7 +111,7 @@ function wrap(
   const method = prototype[name];
   if (typeof method !== 'function') return;
   prototype[name] = function (...args) {
-    const call = unnoticed('node-redis', () => start(this, args));
+    const call = attempt('node-redis', () => start(this, args));
     const result = method.apply(this, args);
     return call === undefined ? result : observedPromise(result, call, redisFailure);
   };

@@ -3,7 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { type Database, type DatabaseCall, DatabaseClient, type Failure } from './database-client.ts';
 import type { Operation } from './database-conventions.ts';
-import { unnoticed } from './fault.ts';
+import { attempt } from './fault.ts';
 import { sqliteSql } from './sql-dialect.ts';
 import { SqlOperations } from './sql-operations.ts';
 
@@ -27,7 +27,7 @@ interface Prepared {
 export function instrumentSqlite(): void {
   const whenUsed = (): void => {
     unsubscribe(CHANNEL, whenUsed);
-    unnoticed('node:sqlite', () => new SqliteCalls().observe(process.getBuiltinModule('node:sqlite')));
+    attempt('node:sqlite', () => new SqliteCalls().observe(process.getBuiltinModule('node:sqlite')));
   };
   subscribe(CHANNEL, whenUsed);
 }
@@ -59,10 +59,10 @@ class SqliteCalls {
     databases.prepare = function (...args) {
       try {
         const statement = prepare.apply(this, args) as StatementSync;
-        unnoticed('node:sqlite', () => learn(this, String(args[0]), statement));
+        attempt('node:sqlite', () => learn(this, String(args[0]), statement));
         return statement;
       } catch (error) {
-        unnoticed('node:sqlite', () => fail(this, args[0], error));
+        attempt('node:sqlite', () => fail(this, args[0], error));
         throw error;
       }
     };
@@ -73,7 +73,7 @@ class SqliteCalls {
     const iterate = statements.iterate!;
     const start = (statement: StatementSync): DatabaseCall | undefined => this.#start(statement);
     statements.iterate = function (...args) {
-      const call = unnoticed('node:sqlite', () => start(this));
+      const call = attempt('node:sqlite', () => start(this));
       if (call === undefined) return iterate.apply(this, args);
       const rows = observed(call, () => iterate.apply(this, args), false) as Methods<object>;
       for (const name of ['next', 'return']) {
@@ -130,7 +130,7 @@ function wrap<This extends object>(
 ): void {
   const method = methods[name]!;
   methods[name] = function (...args) {
-    const call = unnoticed('node:sqlite', () => start(this, args[0]));
+    const call = attempt('node:sqlite', () => start(this, args[0]));
     return call === undefined
       ? method.apply(this, args)
       : observed(call, () => method.apply(this, args), true);
