@@ -9,10 +9,10 @@ import { instrumentIoredis } from '../../src/instrument/ioredis.ts';
 import { redis } from '../servers/databases.ts';
 import { missing, type RunningServer, start } from '../servers/server-process.ts';
 import { activeSpanId, underSpan } from './active-span.ts';
+import { DatabaseTelemetry, placeOf } from './database-telemetry.ts';
 import { describesRow } from './observed-row.ts';
-import { type SeenPoint, Telemetry } from './telemetry.ts';
 
-const telemetry = new Telemetry();
+const telemetry = new DatabaseTelemetry();
 instrumentIoredis();
 
 const require = createRequire(import.meta.url);
@@ -32,18 +32,7 @@ before(async () => {
 });
 after(() => server?.stop());
 
-const place = (): Readonly<Record<string, unknown>> => ({
-  'db.system.name': 'redis',
-  'db.namespace': '0',
-  'server.address': '127.0.0.1',
-  'server.port': server.port,
-});
-const durations = (): SeenPoint[] => telemetry.points('db.client.operation.duration');
-const timed = (operation: string): number =>
-  durations()
-    .filter(({ attributes }) => attributes['db.operation.name'] === operation)
-    .reduce((sum, { point }) => sum + point.count!, 0);
-const names = (): string[] => telemetry.spans.map(({ name }) => name);
+const place = () => placeOf('redis', '0', server.port);
 
 for (const [version, { Redis }] of Object.entries(ioredises)) {
   describe(version, { skip }, () => {
@@ -68,7 +57,9 @@ for (const [version, { Redis }] of Object.entries(ioredises)) {
     it('is timed, with an exemplar of its trace', async () => {
       await client.getdel(`exemplar of ${version}`);
       const [span] = await telemetry.until(1);
-      const point = durations().find(({ attributes }) => attributes['db.operation.name'] === 'GETDEL')!;
+      const point = telemetry.durations.find(
+        ({ attributes }) => attributes['db.operation.name'] === 'GETDEL',
+      )!;
       assert.deepEqual({ ...point.attributes }, { ...place(), 'db.operation.name': 'GETDEL' });
       const spanIds = point.point.exemplars!.map(({ spanId }) => Buffer.from(spanId).toString('hex'));
       assert.ok(spanIds.includes(span!.spanId));
@@ -108,7 +99,7 @@ for (const [version, { Redis }] of Object.entries(ioredises)) {
       assert.equal(span!.status, 2);
       assert.equal(span!.attributes['db.response.status_code'], 'WRONGTYPE');
       assert.equal(span!.attributes['error.type'], 'WRONGTYPE');
-      const failed = durations().find(({ attributes }) => attributes['error.type'] === 'WRONGTYPE')!;
+      const failed = telemetry.durations.find(({ attributes }) => attributes['error.type'] === 'WRONGTYPE')!;
       assert.equal(failed.attributes['db.response.status_code'], 'WRONGTYPE');
       telemetry.clear();
       const closed = new Redis({ host: '127.0.0.1', port: server.port, lazyConnect: true });
@@ -147,13 +138,13 @@ for (const [version, { Redis }] of Object.entries(ioredises)) {
     });
 
     it('leaves no span and no duration where tracing is suppressed', async () => {
-      const before = timed('STRLEN');
+      const before = telemetry.timed('STRLEN');
       await ObservabilityContext.active()
         .withSuppression(true)
         .run(() => client.strlen('a'));
-      assert.deepEqual([names(), timed('STRLEN')], [[], before]);
+      assert.deepEqual([telemetry.names, telemetry.timed('STRLEN')], [[], before]);
       await client.strlen('a');
-      assert.deepEqual([names(), timed('STRLEN')], [['STRLEN 0'], before + 1]);
+      assert.deepEqual([telemetry.names, telemetry.timed('STRLEN')], [['STRLEN 0'], before + 1]);
     });
 
     it('names a socket by its path', async () => {

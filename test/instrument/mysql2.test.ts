@@ -10,10 +10,10 @@ import { instrumentMysql2 } from '../../src/instrument/mysql2.ts';
 import { DATABASE, mariadb } from '../servers/databases.ts';
 import { missing, type RunningServer, start } from '../servers/server-process.ts';
 import { activeSpanId, underSpan } from './active-span.ts';
+import { DatabaseTelemetry, placeOf } from './database-telemetry.ts';
 import { describesRow } from './observed-row.ts';
-import { type SeenPoint, Telemetry } from './telemetry.ts';
 
-const telemetry = new Telemetry();
+const telemetry = new DatabaseTelemetry();
 instrumentMysql2();
 
 const require = createRequire(import.meta.url);
@@ -50,9 +50,6 @@ function open(mysql: typeof Mysql, to: Mysql.ConnectionOptions): Mysql.Connectio
   return connection;
 }
 
-const durations = (): SeenPoint[] => telemetry.points('db.client.operation.duration');
-const names = (): string[] => telemetry.spans.map(({ name }) => name);
-
 for (const [version, mysql] of Object.entries(packages)) {
   describe(version, { skip }, () => {
     let connection: Mysql.Connection;
@@ -62,12 +59,7 @@ for (const [version, mysql] of Object.entries(packages)) {
       connection = open(mysql, options);
       client = connection.promise() as PromiseConnection & Asked;
       await client.query('SELECT 1');
-      place = {
-        'db.system.name': 'mysql',
-        'db.namespace': DATABASE,
-        'server.address': '127.0.0.1',
-        'server.port': server.port,
-      };
+      place = placeOf('mysql', DATABASE, server.port);
     });
     after(() => client?.end());
     beforeEach(() => telemetry.clear());
@@ -118,7 +110,7 @@ for (const [version, mysql] of Object.entries(packages)) {
         const command = connection[method]('SELECT * FROM items');
         command.on('result', () => rows++);
         await once(command, 'end');
-        assert.deepEqual([rows, names()], [3, ['SELECT items']]);
+        assert.deepEqual([rows, telemetry.names], [3, ['SELECT items']]);
         const failing = connection[method]('SELECT * FROM nowhere');
         const [error] = (await once(failing, 'error')) as [{ errno: number }];
         assert.equal(error.errno, 1146);
@@ -143,7 +135,7 @@ for (const [version, mysql] of Object.entries(packages)) {
     it('is timed, with an exemplar of its trace', async () => {
       await client.query(`SELECT sleep(0.02) FROM ${DATABASE}.items WHERE id = ?`, [1]);
       const [span] = await telemetry.until(1);
-      const point = durations().find(
+      const point = telemetry.durations.find(
         ({ attributes }) => attributes['db.query.summary'] === `SELECT ${DATABASE}.items`,
       )!;
       assert.ok(point.point.sum! >= 0.02 && point.point.sum! < 20, String(point.point.sum));
@@ -174,16 +166,15 @@ for (const [version, mysql] of Object.entries(packages)) {
       await client.beginTransaction();
       await client.query('UPDATE items SET name = ? WHERE id = 1', ['one']);
       await client.commit();
-      assert.deepEqual(names(), ['START', 'UPDATE items', 'COMMIT']);
+      assert.deepEqual(telemetry.names, ['START', 'UPDATE items', 'COMMIT']);
     });
 
     it('leaves no span and no duration where tracing is suppressed', async () => {
-      const count = (): number => durations().reduce((sum, { point }) => sum + point.count!, 0);
-      const before = count();
+      const before = telemetry.timed();
       await ObservabilityContext.active()
         .withSuppression(true)
         .run(() => client.query('SELECT 1'));
-      assert.deepEqual([names(), count()], [[], before]);
+      assert.deepEqual([telemetry.names, telemetry.timed()], [[], before]);
     });
 
     it('throws what mysql2 throws', () => {

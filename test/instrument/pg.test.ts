@@ -9,8 +9,8 @@ import { instrumentPg } from '../../src/instrument/pg.ts';
 import { DATABASE, postgres, USER } from '../servers/databases.ts';
 import { missing, type RunningServer, start } from '../servers/server-process.ts';
 import { activeSpanId, underSpan } from './active-span.ts';
+import { DatabaseTelemetry, placeOf } from './database-telemetry.ts';
 import { describesRow } from './observed-row.ts';
-import { type SeenPoint, Telemetry } from './telemetry.ts';
 
 /** The part of pg that is used here. */
 interface Queryable {
@@ -31,7 +31,7 @@ interface Cursor {
   close(): Promise<void>;
 }
 
-const telemetry = new Telemetry();
+const telemetry = new DatabaseTelemetry();
 instrumentPg();
 const require = createRequire(import.meta.url);
 const pg = require('pg') as Pg;
@@ -47,12 +47,7 @@ describe('pg', { skip }, () => {
   before(async () => {
     server = await start(postgres);
     options = { host: '127.0.0.1', port: server.port, user: USER, database: 'postgres' };
-    place = {
-      'db.system.name': 'postgresql',
-      'db.namespace': DATABASE,
-      'server.address': '127.0.0.1',
-      'server.port': server.port,
-    };
+    place = placeOf('postgresql', DATABASE, server.port);
     const first = new pg.Client(options);
     await first.connect();
     await first.query(`CREATE DATABASE ${DATABASE}`);
@@ -68,8 +63,6 @@ describe('pg', { skip }, () => {
     await server?.stop();
   });
   beforeEach(() => telemetry.clear());
-
-  const durations = (): SeenPoint[] => telemetry.points('db.client.operation.duration');
 
   it('has a span with the attributes of the stable conventions, and without the values', async () => {
     const { rows } = await client.query("SELECT name FROM items WHERE id = $1 AND name <> 'canary'", [1]);
@@ -91,7 +84,7 @@ describe('pg', { skip }, () => {
   it('is timed in seconds by the buckets of the conventions, with an exemplar of its trace', async () => {
     await client.query('SELECT count(*) FROM items, pg_sleep(0.02)');
     const [span] = await telemetry.until(1);
-    const point = durations().find(
+    const point = telemetry.durations.find(
       ({ attributes }) => attributes['db.query.summary'] === 'SELECT items pg_sleep',
     )!;
     assert.deepEqual(
@@ -118,7 +111,7 @@ describe('pg', { skip }, () => {
     assert.equal(refused!.status, 2);
     assert.equal(refused!.attributes['db.response.status_code'], '42P01');
     assert.equal(refused!.attributes['error.type'], '42P01');
-    const failed = durations().find(({ attributes }) => attributes['error.type'] === '42P01')!;
+    const failed = telemetry.durations.find(({ attributes }) => attributes['error.type'] === '42P01')!;
     assert.equal(failed.attributes['db.collection.name'], 'nowhere');
     telemetry.clear();
     const ended = new pg.Client(options);
@@ -143,13 +136,12 @@ describe('pg', { skip }, () => {
 
   it('leaves no span and no duration where tracing is suppressed', async () => {
     const text = 'SELECT name FROM items WHERE id = 3';
-    const count = (): number => durations().reduce((sum, { point }) => sum + point.count!, 0);
-    const before = count();
+    const before = telemetry.timed();
     const suppressed = ObservabilityContext.active().withSuppression(true);
     await suppressed.run(() => client.query(text));
-    assert.deepEqual([telemetry.spans, count()], [[], before]);
+    assert.deepEqual([telemetry.spans, telemetry.timed()], [[], before]);
     await client.query(text);
-    assert.deepEqual([telemetry.spans.length, count()], [1, before + 1]);
+    assert.deepEqual([telemetry.spans.length, telemetry.timed()], [1, before + 1]);
   });
 
   it('calls callbacks, wherever they are given, in the context of who gave them', async () => {
@@ -282,13 +274,10 @@ describe('pg', { skip }, () => {
   it('costs a span nothing when its parent is not sampled', async () => {
     const traceFlags = 0;
     const parent = { traceId: '1'.repeat(32), spanId: '2'.repeat(16), traceFlags };
-    const before = durations().reduce((sum, { point }) => sum + point.count!, 0);
+    const before = telemetry.timed();
     await context.with(trace.setSpanContext(context.active(), parent), () => client.query('SELECT 1'));
     assert.deepEqual(telemetry.spans, []);
-    assert.equal(
-      durations().reduce((sum, { point }) => sum + point.count!, 0),
-      before + 1,
-    );
+    assert.equal(telemetry.timed(), before + 1);
   });
 });
 

@@ -8,10 +8,10 @@ import { instrumentRedis } from '../../src/instrument/redis.ts';
 import { redis } from '../servers/databases.ts';
 import { missing, type RunningServer, start } from '../servers/server-process.ts';
 import { underSpan } from './active-span.ts';
+import { DatabaseTelemetry, placeOf } from './database-telemetry.ts';
 import { describesRow } from './observed-row.ts';
-import { type SeenPoint, Telemetry } from './telemetry.ts';
 
-const telemetry = new Telemetry();
+const telemetry = new DatabaseTelemetry();
 instrumentRedis();
 
 const require = createRequire(import.meta.url);
@@ -32,18 +32,7 @@ before(async () => {
 });
 after(() => server?.stop());
 
-const place = (): Readonly<Record<string, unknown>> => ({
-  'db.system.name': 'redis',
-  'db.namespace': '0',
-  'server.address': '127.0.0.1',
-  'server.port': server.port,
-});
-const durations = (): SeenPoint[] => telemetry.points('db.client.operation.duration');
-const timed = (operation: string): number =>
-  durations()
-    .filter(({ attributes }) => attributes['db.operation.name'] === operation)
-    .reduce((sum, { point }) => sum + point.count!, 0);
-const names = (): string[] => telemetry.spans.map(({ name }) => name);
+const place = () => placeOf('redis', '0', server.port);
 
 /** Those that publish what they do know which database is selected. */
 const publishing: readonly string[] = ['node-redis 6', 'node-redis 5'];
@@ -79,7 +68,9 @@ for (const [version, { createClient }] of Object.entries(nodeRedises)) {
     it('is timed, with an exemplar of its trace', async () => {
       await client.getEx(`exemplar of ${version}`, { type: 'EX', value: 5 });
       const [span] = await telemetry.until(1);
-      const point = durations().find(({ attributes }) => attributes['db.operation.name'] === 'GETEX')!;
+      const point = telemetry.durations.find(
+        ({ attributes }) => attributes['db.operation.name'] === 'GETEX',
+      )!;
       assert.deepEqual({ ...point.attributes }, { ...place(), 'db.operation.name': 'GETEX' });
       const spanIds = point.point.exemplars!.map(({ spanId }) => Buffer.from(spanId).toString('hex'));
       assert.ok(spanIds.includes(span!.spanId));
@@ -143,13 +134,13 @@ for (const [version, { createClient }] of Object.entries(nodeRedises)) {
     });
 
     it('leaves no span and no duration where tracing is suppressed', async () => {
-      const before = timed('STRLEN');
+      const before = telemetry.timed('STRLEN');
       await ObservabilityContext.active()
         .withSuppression(true)
         .run(() => client.strLen('a'));
-      assert.deepEqual([names(), timed('STRLEN')], [[], before]);
+      assert.deepEqual([telemetry.names, telemetry.timed('STRLEN')], [[], before]);
       await client.strLen('a');
-      assert.deepEqual([names(), timed('STRLEN')], [['STRLEN 0'], before + 1]);
+      assert.deepEqual([telemetry.names, telemetry.timed('STRLEN')], [['STRLEN 0'], before + 1]);
     });
   });
 }

@@ -7,10 +7,10 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { ObservabilityContext } from '../../src/index.ts';
 import { instrumentSqlite } from '../../src/instrument/sqlite.ts';
 import { underSpan } from './active-span.ts';
+import { DatabaseTelemetry } from './database-telemetry.ts';
 import { describesRow } from './observed-row.ts';
-import { type SeenPoint, Telemetry } from './telemetry.ts';
 
-const telemetry = new Telemetry();
+const telemetry = new DatabaseTelemetry();
 instrumentSqlite();
 const { DatabaseSync } = await import('node:sqlite');
 
@@ -22,8 +22,6 @@ const skip = telemetry.spans.length === 0 && 'this Node.js does not publish on s
 
 const folder = mkdtempSync(join(tmpdir(), 'tricord-sqlite-'));
 const path = join(folder, 'shop.db');
-const durations = (): SeenPoint[] => telemetry.points('db.client.operation.duration');
-const names = (): string[] => telemetry.spans.map(({ name }) => name);
 
 describe('node:sqlite', { skip }, () => {
   let database: InstanceType<typeof DatabaseSync>;
@@ -43,7 +41,7 @@ describe('node:sqlite', { skip }, () => {
     const statement = database.prepare("SELECT name FROM items WHERE id = ? AND name <> 'x'");
     assert.deepEqual({ ...statement.get(1) }, { name: 'canary' });
     assert.equal(statement.all(1).length, 1);
-    assert.deepEqual(names(), ['SELECT items', 'SELECT items']);
+    assert.deepEqual(telemetry.names, ['SELECT items', 'SELECT items']);
     const [span] = telemetry.spans;
     assert.deepEqual([span!.kind, span!.status], [3, 0]);
     assert.deepEqual(
@@ -62,7 +60,7 @@ describe('node:sqlite', { skip }, () => {
   it('is timed, with an exemplar of its trace', () => {
     database.prepare('UPDATE items SET name = ? WHERE id = 2').run('x');
     const [span] = telemetry.spans;
-    const point = durations().find(
+    const point = telemetry.durations.find(
       ({ attributes }) =>
         attributes['db.query.summary'] === 'UPDATE items' && attributes['db.namespace'] === path,
     )!;
@@ -82,12 +80,12 @@ describe('node:sqlite', { skip }, () => {
     let rows = 0;
     for (const _ of statement.iterate()) {
       rows++;
-      assert.deepEqual(names(), []);
+      assert.deepEqual(telemetry.names, []);
     }
     assert.equal(rows, 2);
-    assert.deepEqual(names(), ['SELECT SELECT SELECT']);
+    assert.deepEqual(telemetry.names, ['SELECT SELECT SELECT']);
     for (const _ of statement.iterate()) break;
-    assert.equal(names().length, 2);
+    assert.equal(telemetry.names.length, 2);
   });
 
   it('fails with the code of SQLite, be it prepared or run', () => {
@@ -106,7 +104,7 @@ describe('node:sqlite', { skip }, () => {
         ['INSERT items', 2, '1555'],
       ],
     );
-    const failed = durations().filter(({ attributes }) => attributes['error.type'] === '1555');
+    const failed = telemetry.durations.filter(({ attributes }) => attributes['error.type'] === '1555');
     assert.equal(failed[0]!.point.count, 2);
   });
 
@@ -123,12 +121,11 @@ describe('node:sqlite', { skip }, () => {
   });
 
   it('leaves no span and no duration where tracing is suppressed', () => {
-    const count = (): number => durations().reduce((sum, { point }) => sum + point.count!, 0);
-    const before = count();
+    const before = telemetry.timed();
     ObservabilityContext.active()
       .withSuppression(true)
       .run(() => database.exec('SELECT 1'));
-    assert.deepEqual([names(), count()], [[], before]);
+    assert.deepEqual([telemetry.names, telemetry.timed()], [[], before]);
   });
 });
 
