@@ -1,9 +1,9 @@
-// A group of batches as the bytes of one write, and the horizon as the bytes of a segment's head.
+// A group of batches as the bytes of one write, and what stands at a segment's head.
 import { crc32 } from 'node:zlib';
 import type { Batch, QueuedBatch } from '../component.ts';
 import type { Horizon } from './dedup.ts';
 import { positionOf } from './position.ts';
-import { encodeRecordHeader, RecordKind, recordHeaderBytes } from './record.ts';
+import { encodeRecordHeader, encodeReused, RecordKind, recordHeaderBytes } from './record.ts';
 import { type SegmentHeader, type SegmentWriter, segmentHeaderBytes } from './segment.ts';
 
 /** A batch on its way into the log. */
@@ -64,11 +64,19 @@ export function layOut(
   return { buffers, batches };
 }
 
-/** What stands behind a segment's header, so that older segments may go. */
-export function horizonRecords(horizon: Horizon, { marker, createdAt }: SegmentHeader): Uint8Array[] {
+/**
+ * What stands behind a segment's header: how long its file was when it came from an older segment, else 0; and the horizon,
+ * so that older segments may go.
+ */
+export function headRecords(
+  { marker, createdAt }: SegmentHeader,
+  reusedLength: number,
+  horizon: Horizon,
+): Uint8Array[] {
   const buffers: Uint8Array[] = [];
   let offset = segmentHeaderBytes;
   for (const [kind, body] of [
+    [RecordKind.reused, encodeReused(reusedLength)],
     [RecordKind.horizon, horizon.encodeDurable()],
     [RecordKind.ahead, horizon.encodeAhead()],
   ] as const) {

@@ -2,17 +2,20 @@
 import type { Position, QueuedBatch } from '../component.ts';
 import type { Horizon } from './dedup.ts';
 import type { Disk } from './disk.ts';
-import { type Entry, horizonRecords, layOut } from './group.ts';
+import { type Entry, headRecords, layOut } from './group.ts';
 import { offsetOf, positionOf, segmentOf } from './position.ts';
 import type { FsyncMode } from './queue.ts';
 import type { Warn } from './recovery.ts';
 import { SegmentScanner } from './scan.ts';
-import { newMarker, type Segment, SegmentWriter } from './segment.ts';
+import { markers, type Segment, SegmentWriter } from './segment.ts';
+import { Spare } from './spare.ts';
 
 export interface LogOptions {
   readonly disk: Disk;
   readonly directory: string;
   readonly segmentBytes: number;
+  /** Of all segments, and of files that are kept for later ones. */
+  readonly bytesMax: number;
   readonly fsync: FsyncMode;
   readonly horizon: Horizon;
   readonly warn: Warn;
@@ -26,6 +29,8 @@ export class SegmentLog {
   diskErrors = 0n;
   retired = 0n;
   readonly #options: LogOptions;
+  readonly #markerOf = markers();
+  readonly #spare: Spare;
   #writer: SegmentWriter | undefined;
   #nextNumber: number;
   /** Written since the last fsync: in the modes that do not wait for it. */
@@ -36,6 +41,7 @@ export class SegmentLog {
 
   constructor(options: LogOptions, segments: Segment[], nextNumber: number) {
     this.#options = options;
+    this.#spare = new Spare(options.disk, options.directory);
     this.segments = segments;
     this.#nextNumber = nextNumber;
   }
@@ -61,7 +67,7 @@ export class SegmentLog {
       return await this.#appendOnce(entries);
     } catch (error) {
       this.diskErrors++;
-      if (!(error instanceof SegmentEnded)) throw error;
+      if (!(error instanceof Surmountable)) throw error;
       this.#options.warn(error.message, error.cause);
     }
     try {
@@ -129,8 +135,9 @@ export class SegmentLog {
     try {
       await this.flush();
     } finally {
-      await this.#writer?.close().catch(() => undefined);
+      await this.#writer?.close();
       this.#writer = undefined;
+      await this.#spare.discard();
     }
   }
 
@@ -176,15 +183,16 @@ export class SegmentLog {
     const previous = this.segments.at(-1);
     const header = {
       number: this.#nextNumber,
-      marker: newMarker(),
+      marker: this.#markerOf(this.#nextNumber),
       previousNumber: previous?.number ?? 0,
       previousLength: previous?.length ?? 0,
       createdAt: Date.now(),
     };
-    const head = horizonRecords(horizon, header);
+    const spare = await this.#spare.take();
+    const head = headRecords(header, spare?.length ?? 0, horizon);
     let writer: SegmentWriter;
     try {
-      writer = await SegmentWriter.create(disk, directory, header, head);
+      writer = await SegmentWriter.create(disk, directory, header, head, spare);
     } finally {
       // Used up, even in vain; and in one step with the next lines, so that `end` never skips a segment.
       this.#nextNumber++;
@@ -208,9 +216,13 @@ export class SegmentLog {
       this.#crowded = true;
       writer.length = length;
       await writer.truncate().catch(() => this.#retire());
+      if (this.#spare.kept) {
+        await this.#spare.discard();
+        throw new Surmountable(`${writer.segment.path}: the spare file makes room`, { cause: error });
+      }
       if ((error as NodeJS.ErrnoException).code !== 'EFBIG' || writer.segment.records === 0) throw error;
       await this.#seal();
-      throw new SegmentEnded(`${writer.segment.path} may not get larger`, { cause: error });
+      throw new Surmountable(`${writer.segment.path} may not get larger`, { cause: error });
     }
   }
 
@@ -225,7 +237,7 @@ export class SegmentLog {
       await this.#checkLinked(writer);
     } catch (error) {
       await this.#retire();
-      throw new SegmentEnded(`${writer.segment.path} given up after a failed fsync`, { cause: error });
+      throw new Surmountable(`${writer.segment.path} given up after a failed fsync`, { cause: error });
     }
   }
 
@@ -251,7 +263,7 @@ export class SegmentLog {
     if (this.#options.fsync === 'interval') await this.flush();
     this.#writer = undefined;
     writer.segment.sealed = true;
-    await writer.close().catch(() => undefined);
+    await writer.close();
   }
 
   async #retire(): Promise<void> {
@@ -261,23 +273,32 @@ export class SegmentLog {
     this.#writer = undefined;
     this.#dirty = false;
     writer.segment.sealed = true;
+    writer.segment.retired = true;
     writer.length = writer.segment.length;
     await writer.truncate().catch(() => undefined);
-    await writer.close().catch(() => undefined);
+    await writer.close();
   }
 
   async #deleteUpTo(settled: Position): Promise<void> {
     for (let oldest = this.segments[0]; oldest !== undefined; oldest = this.segments[0]) {
       if (this.segments.length === 1 || !oldest.sealed || oldest.last > settled) return;
-      await this.#delete(oldest);
+      await this.#delete(oldest, this.#isReusable(oldest));
     }
   }
 
-  async #delete(segment: Segment): Promise<void> {
+  /** Together with the rest of the file that is written to, a kept one takes no more room than the log may. */
+  #isReusable({ length, retired }: Segment): boolean {
+    const { segmentBytes, bytesMax } = this.#options;
+    if (retired || length > segmentBytes || this.#spare.kept || this.#crowded) return false;
+    return this.bytes() + 2 * segmentBytes <= bytesMax;
+  }
+
+  async #delete(segment: Segment, reusable = false): Promise<void> {
     const { disk, directory } = this.#options;
     this.segments.shift(); // First, so that no reader looks for it any more.
     try {
-      await disk.unlink(segment.path);
+      if (reusable) await disk.rename(segment.path, this.#spare.path);
+      else await disk.unlink(segment.path);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
         this.segments.unshift(segment);
@@ -285,8 +306,9 @@ export class SegmentLog {
       }
     }
     await disk.syncDirectory(directory);
+    if (reusable) this.#spare.kept = true;
   }
 }
 
-/** The segment cannot be trusted any more, or takes no more: its successor is to be tried. */
-class SegmentEnded extends Error {}
+/** Worth another attempt: with the segment's successor, as it cannot be trusted any more or takes no more, or with more room. */
+class Surmountable extends Error {}

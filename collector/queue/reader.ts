@@ -268,13 +268,14 @@ export class WalReader implements Reader {
   /** Moves the frontier to the end of what could be read of the segment, or to the next segment. False: there is none. */
   #leave(segment: Segment, scanner: SegmentScanner, limit: number): boolean {
     const { count, tailBytes } = scanner.damage(limit);
+    const { log } = this.#host;
     const damages = count + (tailBytes > 0 ? 1 : 0);
-    if (damages > segment.damages) {
+    // The file of a segment that was deleted meanwhile may belong to another one.
+    if (damages > segment.damages && log.segments.includes(segment)) {
       const more = damages - segment.damages;
       segment.damages = damages;
       this.#host.damage(`${segment.path}: ${more} damaged places skipped`, more);
     }
-    const { log } = this.#host;
     const next = log.segments[log.segments.indexOf(segment) + 1];
     const ended = segment.sealed && segment.length === limit;
     if (!ended) this.#frontier = positionOf(segment.number, limit);

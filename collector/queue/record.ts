@@ -19,7 +19,7 @@ import type { Origin } from '../component.ts';
 
 export const recordHeaderBytes = 60;
 
-export const RecordKind = { batch: 1, horizon: 2, ahead: 3 } as const;
+export const RecordKind = { batch: 1, horizon: 2, ahead: 3, reused: 4 } as const;
 
 const flagOrigin = 1;
 
@@ -87,6 +87,29 @@ export function decodeRecordHeader(
     length: source.readUInt32LE(at + 8),
     bodyCrc: source.readUInt32LE(at + 12),
   };
+}
+
+/**
+ * Whether a record with this marker and offset, of which not everything is right, begins with these bytes: its marker or its
+ * CRC fits. What an older segment has left in the file does neither.
+ */
+export function resemblesRecord(bytes: Buffer, marker: number, offset: number): boolean {
+  const wanted = Buffer.alloc(4);
+  wanted.writeUInt32LE(marker);
+  const known = Math.min(wanted.length, bytes.length);
+  if (bytes.subarray(0, known).equals(wanted.subarray(0, known))) return known > 0;
+  return bytes.length >= recordHeaderBytes && bytes.readUInt32LE(4) === headerCrc(bytes, 0, offset);
+}
+
+/** The body of kind `reused`: empty for 0. */
+export function encodeReused(length: number): Buffer {
+  const body = Buffer.alloc(length === 0 ? 0 : 4);
+  if (length > 0) body.writeUInt32LE(length);
+  return body;
+}
+
+export function decodeReused(body: Buffer): number {
+  return body.length === 4 ? body.readUInt32LE() : 0;
 }
 
 /** A copy: the buffer that the header came in may be used again. */

@@ -1,5 +1,5 @@
 // What is found in the directory at the start: every undamaged record, and a count of all that is not one.
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Signal } from 'tricord/otlp';
 import { cursorSuffix, temporarySuffix } from './cursor.ts';
 import type { Horizon } from './dedup.ts';
@@ -8,7 +8,7 @@ import { Inventory } from './inventory.ts';
 import { holderName, lockName } from './lock.ts';
 import { PatientFile } from './patient-file.ts';
 import { origin, positionOf } from './position.ts';
-import { RecordKind } from './record.ts';
+import { decodeReused, RecordKind, recordHeaderBytes, resemblesRecord } from './record.ts';
 import { SegmentScanner, sourceOf } from './scan.ts';
 import {
   decodeSegmentHeader,
@@ -17,6 +17,7 @@ import {
   type SegmentHeader,
   segmentHeaderBytes,
 } from './segment.ts';
+import { spareName } from './spare.ts';
 
 export interface Recovered {
   /** Oldest first, all sealed. */
@@ -61,7 +62,7 @@ class Recovery {
   }
 
   async run(directory: string): Promise<Recovered> {
-    const segments = await findSegments(this.#disk, directory);
+    const segments = await this.#find(directory);
     const headers = new Map<Segment, SegmentHeader>();
     for (const segment of segments) {
       const header = decodeSegmentHeader(await this.#headerBytes(segment), segment);
@@ -82,6 +83,16 @@ class Recovery {
       damaged: this.#damaged,
       tornBytes: this.#tornBytes,
     };
+  }
+
+  async #find(directory: string): Promise<Segment[]> {
+    const segments: Segment[] = [];
+    for (const name of await this.#disk.list(directory)) {
+      const segment = parseSegmentName(name, directory);
+      if (segment !== undefined) segments.push(segment);
+      if (name === spareName) await this.#disk.unlink(join(directory, name));
+    }
+    return segments.sort((a, b) => a.number - b.number);
   }
 
   /** The newest segment, when a crash came while it was being made: nothing was ever appended to it. */
@@ -133,9 +144,9 @@ class Recovery {
     try {
       const { size } = await file.stat();
       segment.length = Math.min(size, sealedLength ?? size);
-      const tailBytes = await this.#scanRecords(file, segment);
+      const { tailBytes, reusedLength } = await this.#scanRecords(file, segment);
       const open = sealedLength === undefined && !this.#unreadable.has(segment);
-      if (open) await this.#cutTail(file, segment, tailBytes);
+      if (open) await this.#cutTail(file, segment, tailBytes, reusedLength);
       else if (tailBytes > 0 || size < (sealedLength ?? 0))
         this.#damage(`the end of ${segment.path} is damaged`);
     } finally {
@@ -143,13 +154,18 @@ class Recovery {
     }
   }
 
-  async #scanRecords(file: DiskFile, segment: Segment): Promise<number> {
+  async #scanRecords(
+    file: DiskFile,
+    segment: Segment,
+  ): Promise<{ readonly tailBytes: number; readonly reusedLength: number }> {
+    let reusedLength = 0;
     const limit = segment.length;
     const scanner = new SegmentScanner(this.#patient(file, segment), segment, segmentHeaderBytes);
     for (let record = await scanner.next(limit); record; record = await scanner.next(limit)) {
       const { header, body, offset } = record;
       if (header.kind === RecordKind.horizon) this.#horizon.mergeDurable(body);
       if (header.kind === RecordKind.ahead) this.#horizon.mergeAhead(body);
+      if (header.kind === RecordKind.reused) reusedLength = decodeReused(body);
       if (header.kind !== RecordKind.batch) continue;
       // A power loss can take the first records of a group, which nobody has acknowledged, and leave the later ones.
       if (header.origin !== undefined && header.group < scanner.damageEnd)
@@ -164,15 +180,19 @@ class Recovery {
     const { count, tailBytes } = scanner.damage(limit);
     segment.damages = count;
     if (count > 0) this.#damage(`${segment.path}: ${count} damaged places skipped`, count);
-    return tailBytes;
+    return { tailBytes, reusedLength };
   }
 
   /** The last segment of a process that did not end by itself: what follows the last whole record was never acknowledged. */
-  async #cutTail(file: DiskFile, segment: Segment, tailBytes: number): Promise<void> {
+  async #cutTail(file: DiskFile, segment: Segment, tailBytes: number, reusedLength: number): Promise<void> {
     if (tailBytes === 0) return;
-    this.#tornBytes += tailBytes;
-    this.#warn(`${basename(segment.path)}: ${tailBytes} bytes behind the last whole record cut off`);
-    segment.length = Math.max(0, segment.length - tailBytes);
+    const size = segment.length;
+    segment.length -= tailBytes;
+    const isTorn = await this.#isTornAt(file, segment, segment.length);
+    const tornBytes = isTorn ? tailBytes : size - Math.min(size, Math.max(segment.length, reusedLength));
+    this.#tornBytes += tornBytes;
+    if (tornBytes > 0)
+      this.#warn(`${basename(segment.path)}: ${tornBytes} bytes behind the last whole record cut off`);
     try {
       await file.truncate(segment.length);
       await file.sync();
@@ -180,6 +200,13 @@ class Recovery {
       // The next segment's header will say where this one ends.
       this.#warn(`${segment.path} cannot be truncated`, error);
     }
+  }
+
+  /** Whether a part of one of the segment's own records is there, and not what was in the file before. */
+  async #isTornAt(file: DiskFile, segment: Segment, offset: number): Promise<boolean> {
+    const bytes = Buffer.alloc(recordHeaderBytes);
+    const read = await this.#patient(file, segment).read(bytes, offset);
+    return resemblesRecord(bytes.subarray(0, read), segment.marker, offset);
   }
 
   #damage(message: string, count = 1): void {
@@ -191,15 +218,6 @@ class Recovery {
 /** Where each segment ends, as far as its successor says it. */
 function limitsOf(headers: Iterable<SegmentHeader>): Map<number, number> {
   return new Map(Array.from(headers, header => [header.previousNumber, header.previousLength]));
-}
-
-async function findSegments(disk: Disk, directory: string): Promise<Segment[]> {
-  const segments: Segment[] = [];
-  for (const name of await disk.list(directory)) {
-    const segment = parseSegmentName(name, directory);
-    if (segment !== undefined) segments.push(segment);
-  }
-  return segments.sort((a, b) => a.number - b.number);
 }
 
 /** @throws Error when the directory holds files, but no queue: it belongs to somebody else. */
@@ -214,6 +232,12 @@ export async function refuseForeign(disk: Disk, directory: string): Promise<void
 }
 
 function isOurs(name: string, directory: string): boolean {
-  if (name === holderName || name.endsWith(cursorSuffix) || name.endsWith(temporarySuffix)) return true;
+  if (
+    name === holderName ||
+    name === spareName ||
+    name.endsWith(cursorSuffix) ||
+    name.endsWith(temporarySuffix)
+  )
+    return true;
   return parseSegmentName(name, directory) !== undefined;
 }

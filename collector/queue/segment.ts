@@ -5,6 +5,7 @@ import { crc32 } from 'node:zlib';
 import type { Position } from '../component.ts';
 import { type Disk, type DiskFile, writeAll } from './disk.ts';
 import { origin } from './position.ts';
+import type { SpareFile } from './spare.ts';
 
 /*
  * The segments of a queue, oldest first; each name is `<number>-<marker>.wal`, both as 8 hex digits.
@@ -20,7 +21,8 @@ import { origin } from './position.ts';
  *
  * Invariants: numbers only grow, also over restarts, and a process never appends to a segment of an earlier one. What lies
  * in a segment behind the length that its successor states was never acknowledged, or was appended again: it is
- * not read. The marker is random, so that no payload can contain a record of the segment that it is stored in.
+ * not read. The marker is random, so that no payload can contain a record of the segment that it is stored in; and another
+ * one for each segment of a process, so that a file which is used again holds no record of its new segment but the new ones.
  */
 
 export const segmentHeaderBytes = 40;
@@ -56,10 +58,15 @@ export interface Segment {
   lastAt: number;
   /** Nothing will be appended any more. */
   sealed: boolean;
+  /** The disk has refused some of it: a file to get rid of. */
+  retired: boolean;
 }
 
-export function newMarker(): number {
-  return randomInt(1, 2 ** 32);
+/** Gives each segment number a marker that nobody can guess and no other number of the process has. */
+export function markers(): (number: number) => number {
+  const secret = randomInt(1, 2 ** 32);
+  // Times an odd number: no two of 32 bits give the same. What would be 0 is what number 0, which is none, would have.
+  return number => (Math.imul(number, 0x9e37_79b1) ^ secret) >>> 0 || secret;
 }
 
 function segmentName(number: number, marker: number): string {
@@ -84,6 +91,7 @@ export function parseSegmentName(name: string, directory: string): Segment | und
     last: origin,
     lastAt: performance.now(),
     sealed: true,
+    retired: false,
   };
 }
 
@@ -135,33 +143,42 @@ export class SegmentWriter {
   /** Where the next byte goes: `segment.length` and what is not published yet. */
   length: number;
   readonly #file: DiskFile;
+  /** Of the file when it came from an older segment. */
+  readonly #reusedLength: number;
 
-  private constructor(segment: Segment, file: DiskFile, length: number) {
+  private constructor(segment: Segment, file: DiskFile, reusedLength: number) {
     this.segment = segment;
+    this.length = segment.length;
     this.#file = file;
-    this.length = length;
+    this.#reusedLength = reusedLength;
   }
 
-  /** Creates the file with what stands at its head; durable, its directory entry included, when this resolves. */
+  /**
+   * Creates the file, or takes the spare one, with what stands at its head; durable, its directory entry included, when
+   * this resolves.
+   */
   static async create(
     disk: Disk,
     directory: string,
     header: SegmentHeader,
     head: readonly Uint8Array[],
+    spare: SpareFile | undefined,
   ): Promise<SegmentWriter> {
     const segment = parseSegmentName(segmentName(header.number, header.marker), directory)!;
     segment.sealed = false;
-    const file = await disk.open(segment.path, 'create');
+    const file = spare?.file ?? (await disk.open(segment.path, 'create'));
     try {
       segment.length = await writeAll(file, [encodeSegmentHeader(header), ...head], 0);
       await file.sync();
+      if (spare !== undefined) await disk.rename(spare.path, segment.path);
       await disk.syncDirectory(directory);
     } catch (error) {
       await file.close().catch(() => undefined);
-      await disk.unlink(segment.path).catch(() => undefined);
+      for (const path of [segment.path, ...(spare === undefined ? [] : [spare.path])])
+        await disk.unlink(path).catch(() => undefined);
       throw error;
     }
-    return new SegmentWriter(segment, file, segment.length);
+    return new SegmentWriter(segment, file, spare?.length ?? 0);
   }
 
   /** Writes all of the buffers behind what is there; a failure may leave a part of them. */
@@ -183,7 +200,9 @@ export class SegmentWriter {
     return (await this.#file.stat()).links > 0;
   }
 
-  close(): Promise<void> {
-    return this.#file.close();
+  /** Cuts off what an older segment has left behind the end; failing, it is of no meaning there. */
+  async close(): Promise<void> {
+    if (this.#reusedLength > this.length) await this.truncate().catch(() => undefined);
+    await this.#file.close().catch(() => undefined);
   }
 }

@@ -11,6 +11,7 @@ const found: readonly (readonly [bug: string, part: string, promise: string])[] 
   ['no-crc', 'flip', 'damage that nothing reported'],
   ['no-dedup', 'crash', 'items shown twice after a crash'],
   ['trust-failed-fsync', 'io-error', 'false acknowledgements by a failing disk'],
+  ['one-marker', 'crash', 'items, damage or times that are not there'],
   ['age-by-wall-clock', 'clock', 'processes that did not go on by themselves after that'],
 ];
 

@@ -13,6 +13,7 @@ import {
   diskOf,
   flipped,
   flippedAt,
+  makePlaces,
   makeSample,
   promiseKept,
   type Sample,
@@ -22,8 +23,8 @@ import { batchOf, instance, openScratch, readAll, readerName, scratchDirectory, 
 
 type Look = (queue: Queue, texts: string[]) => void;
 
-async function sampleOf(t: TestContext): Promise<Sample> {
-  return makeSample(await scratchDirectory(t));
+async function sampleOf(t: TestContext, reused = false): Promise<Sample> {
+  return makeSample(await scratchDirectory(t), reused);
 }
 
 /** Opens the sample with files changed, in real files; gives what is read to `look`. */
@@ -58,20 +59,31 @@ function baseOf(t: TestContext): Promise<string> {
 
 describe('damage', () => {
   it('by a cut at every byte loses only what was cut off', async t => {
-    const sample = await sampleOf(t);
-    assert.deepEqual([sample.segments.length, sample.records.length], [3, 9]);
-    for (const name of sample.segments) {
+    for (const { sample, name } of await makePlaces(await scratchDirectory(t))) {
+      assert.deepEqual([sample.segments.length, sample.records.length], [3, 9]);
       const { length: whole } = sample.files.get(name)!;
       for (let at = 0; at <= whole; at++) await holdDamage(t, sample, cutAt(sample, name, at), at);
     }
   });
 
   it('of one bit at every byte loses at most the record around it', async t => {
-    const sample = await sampleOf(t);
-    for (const name of sample.segments) {
+    for (const { sample, name } of await makePlaces(await scratchDirectory(t))) {
       const { length: whole } = sample.files.get(name)!;
       for (let at = 0; at < whole; at++) await holdDamage(t, sample, flippedAt(sample, name, at, at % 8), at);
     }
+  });
+
+  it('of a segment in the file of an older one leaves out what that one has left', async t => {
+    const sample = await sampleOf(t, true);
+    const { end } = sample.records.at(-1)!;
+    const name = sample.segments.at(-1)!;
+    const left = sample.files.get(name)!.subarray(end);
+    assert.ok(left.includes('older 4'), 'the file holds something of the older segment');
+    const whole = await openScratch(t, '/queue', { disk: diskOf(sample) });
+    assert.deepEqual([whole.stats().damaged, whole.stats().tornBytes], [0n, 0n]);
+    const grown = Buffer.concat([sample.files.get(name)!, Buffer.alloc(77)]);
+    const torn = await openScratch(t, '/queue', { disk: diskOf(sample, new Map([[name, grown]])) });
+    assert.deepEqual([torn.stats().damaged, torn.stats().tornBytes], [0n, 77n], 'and not what it grew by');
   });
 
   it('of a length never makes a large allocation', async t => {

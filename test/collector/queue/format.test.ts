@@ -6,7 +6,12 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { crc32 } from 'node:zlib';
 import { encodeCursor } from '../../../collector/queue/cursor.ts';
-import { encodeRecordHeader, type RecordHeader, recordHeaderBytes } from '../../../collector/queue/record.ts';
+import {
+  encodeRecordHeader,
+  encodeReused,
+  type RecordHeader,
+  recordHeaderBytes,
+} from '../../../collector/queue/record.ts';
 import { encodeSegmentHeader } from '../../../collector/queue/segment.ts';
 import { openQueue } from '../../../collector/queue/wal.ts';
 import { openScratch, readAll, readerName, scratchDirectory } from './scratch.ts';
@@ -70,6 +75,8 @@ describe('the format', () => {
       ),
     ];
     assert.equal(Buffer.concat(parts).toString('hex'), golden('segment').toString('hex'));
+    const reused = record({ kind: 4 }, encodeReused(67_108_864), 40);
+    assert.equal(reused.toString('hex'), golden('reused').toString('hex'));
     const position = (7n << 32n) | 208n;
     assert.equal(encodeCursor('store', position).toString('hex'), golden('cursor').toString('hex'));
   });

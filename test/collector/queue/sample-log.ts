@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { QueuedBatch } from '../../../collector/component.ts';
 import { cursorSuffix, encodeCursor } from '../../../collector/queue/cursor.ts';
 import { offsetOf, positionOf, segmentOf } from '../../../collector/queue/position.ts';
-import type { QueueStats } from '../../../collector/queue/queue.ts';
+import type { Queue, QueueStats } from '../../../collector/queue/queue.ts';
 import { recordHeaderBytes } from '../../../collector/queue/record.ts';
 import { segmentHeaderBytes } from '../../../collector/queue/segment.ts';
 import { openQueue } from '../../../collector/queue/wal.ts';
@@ -14,7 +14,7 @@ import { batchOf, instance, readerName, textOf } from './scratch.ts';
 
 export const cursorName: string = readerName + cursorSuffix;
 
-/** Three segments of three records each, and a cursor that is done with nothing. */
+/** Three segments of three records each, and a cursor that is done with none of them. */
 export interface Sample {
   readonly files: ReadonlyMap<string, Buffer>;
   /** Segment names, oldest first. */
@@ -32,26 +32,68 @@ interface SampleRecord {
 /** Files of the sample that are others, or with null are not there. */
 export type Change = ReadonlyMap<string, Buffer | null>;
 
-export async function makeSample(directory: string): Promise<Sample> {
+const processes = 3;
+
+/** @param reused the third segment lies in the file of one that was longer, as a process leaves it that does not close */
+export async function makeSample(directory: string, reused = false): Promise<Sample> {
   const batches: QueuedBatch[] = [];
-  for (let process = 0; process < 3; process++) {
+  if (reused) await makeOlder(directory);
+  let files = new Map<string, Buffer>();
+  for (let process = 0; process < processes; process++) {
     const queue = await openQueue({ directory, readers: [readerName] });
+    if (reused && process === processes - 1) await settleOldest(queue);
     for (let index = 0; index < 3; index++) {
       const origin = { instance: instance(1), sequence: BigInt(process * 3 + index + 1) };
       await queue.offer(batchOf(`${process}.${index} ${'x'.repeat(index * 10)}`, { origin }));
     }
     batches.push(...(await queue.reader(readerName).read(10_000, AbortSignal.timeout(5000))).slice(-3));
     queue.reader(readerName).seek(0n);
+    files = await filesOf(directory);
     await queue.close();
   }
-  const files = new Map<string, Buffer>();
-  for (const name of await readdir(directory)) files.set(name, await readFile(join(directory, name)));
   const segments = [...files.keys()].filter(name => name.endsWith('.wal')).sort();
   const records = segments.flatMap(segment => {
     const own = batches.filter(batch => segmentOf(batch.position) === Number.parseInt(segment, 16));
     return own.map(batch => recordOf(batch, segment));
   });
   return { files, segments, records };
+}
+
+/** A segment of a sample. */
+export interface Place {
+  readonly sample: Sample;
+  readonly name: string;
+}
+
+/** Every kind of segment there is: those of a sample, and then the newest of one in the file of an older segment. */
+export async function makePlaces(directory: string): Promise<Place[]> {
+  const [fresh, reused] = [
+    await makeSample(join(directory, 'fresh')),
+    await makeSample(join(directory, 'reused'), true),
+  ];
+  const places = fresh.segments.map(name => ({ sample: fresh, name }));
+  return [...places, { sample: reused, name: reused.segments.at(-1)! }];
+}
+
+async function filesOf(directory: string): Promise<Map<string, Buffer>> {
+  const files = new Map<string, Buffer>();
+  for (const name of await readdir(directory)) files.set(name, await readFile(join(directory, name)));
+  return files;
+}
+
+async function makeOlder(directory: string): Promise<void> {
+  const queue = await openQueue({ directory, readers: [readerName] });
+  for (let index = 0; index < 5; index++) await queue.offer(batchOf(`older ${index}`.padEnd(100)));
+  await queue.close();
+}
+
+/** Until the file of the oldest segment is free. */
+async function settleOldest(queue: Queue): Promise<void> {
+  const reader = queue.reader(readerName);
+  const batches = await reader.read(10_000, AbortSignal.timeout(5000));
+  const oldest = batches.filter(({ position }) => segmentOf(position) === segmentOf(batches[0]!.position));
+  reader.done(oldest.at(-1)!.position);
+  while (queue.stats().segments === processes) await new Promise(setImmediate);
 }
 
 function recordOf(batch: QueuedBatch, segment: string): SampleRecord {
@@ -88,7 +130,10 @@ export function cutAt(sample: Sample, name: string, length: number): Damage {
   const kept = sample.records.filter(({ segment, end }) => segment !== name || end <= length);
   const atBorder = kept.some(({ segment, end }) => segment === name && end === length);
   const isLast = name === sample.segments.at(-1);
-  const invisible = length === whole.length || (isLast && (atBorder || isHeadBorder(sample, name, length)));
+  const invisible =
+    length === whole.length ||
+    isLeftover(sample, name, length) ||
+    (isLast && (atBorder || isHeadBorder(sample, name, length)));
   return {
     title: `${name} cut at ${length}`,
     change: new Map([[name, whole.subarray(0, length)]]),
@@ -106,7 +151,7 @@ export function flippedAt(sample: Sample, name: string, at: number, bit: number)
     title: `bit ${bit} of ${name} flipped at ${at}`,
     change: new Map([[name, flipped(sample.files.get(name)!, at, bit)]]),
     kept: kept.map(record => record.text),
-    reported: true,
+    reported: !isLeftover(sample, name, at),
   };
 }
 
@@ -144,8 +189,17 @@ export function promiseKept(stats: QueueStats, texts: readonly string[], damage:
   promise(reported || !says, 'invented', `damage where there is none: ${title}`);
 }
 
-/** Nothing, or the end of the header, or of the horizon behind it: a segment that nothing was appended to. */
+/** Behind the last record of the newest segment: what a longer one has left in its file. */
+function isLeftover({ records, segments }: Sample, name: string, at: number): boolean {
+  return name === segments.at(-1) && at >= records.at(-1)!.end;
+}
+
+/** Nothing, or the end of the header, or of a record behind it that is no batch: a segment that nothing was appended to. */
 function isHeadBorder(sample: Sample, name: string, length: number): boolean {
-  const starts = sample.records.filter(record => record.segment === name).map(record => record.start);
-  return length === 0 || length === segmentHeaderBytes || length === Math.min(...starts);
+  const bytes = sample.files.get(name)!;
+  const first = sample.records.find(record => record.segment === name)!.start;
+  const borders = new Set([0]);
+  for (let at = segmentHeaderBytes; at <= first; at += recordHeaderBytes + bytes.readUInt32LE(at + 8))
+    borders.add(at);
+  return borders.has(length);
 }

@@ -1,8 +1,8 @@
-// Three segments cut at every byte, in real files; and the start on each of them killed twice, at every operation.
+// Segments cut at every byte, in real files; and the start on each of them killed twice, at every operation.
 import { join } from 'node:path';
 import { promise, promiseExactly } from '../../collector/queue/breach.ts';
 import { type MemoryDisk, type Random, seededRandom } from '../../collector/queue/memory-disk.ts';
-import { cutAt, type Damage, diskOf, makeSample, type Sample } from '../../collector/queue/sample-log.ts';
+import { cutAt, type Damage, diskOf, makePlaces, type Sample } from '../../collector/queue/sample-log.ts';
 import { readAll, textOf } from '../../collector/queue/scratch.ts';
 import type { Part, Tally } from './part.ts';
 import { holdDamage } from './real-files.ts';
@@ -11,12 +11,11 @@ import { restarted } from './workload.ts';
 
 export const part: Part = {
   async open(directory, seed) {
-    const sample = await makeSample(join(directory, 'sample'));
-    const cuts = sample.segments.flatMap(name =>
-      Array.from({ length: sample.files.get(name)!.length + 1 }, (_, length) => ({ name, length })),
+    const cuts = (await makePlaces(directory)).flatMap(({ sample, name }) =>
+      Array.from({ length: sample.files.get(name)!.length + 1 }, (_, length) => ({ sample, name, length })),
     );
     const tryAt = async (point: number): Promise<Tally> => {
-      const { name, length } = cuts[point]!;
+      const { sample, name, length } = cuts[point]!;
       const damage = cutAt(sample, name, length);
       await holdDamage(join(directory, `${point}`), sample, damage);
       const kills = await killWhileRecovering(sample, damage, seededRandom(seed + point));

@@ -35,6 +35,14 @@ export const plants: Readonly<Record<string, readonly Edit[]>> = {
       instead: 'await writer.sync().catch(() => writer.sync());',
     },
   ],
+  /** What an older segment has left in a file looks like a part of the newer one. */
+  'one-marker': [
+    {
+      file: 'collector/queue/log.ts',
+      text: 'marker: this.#markerOf(this.#nextNumber)',
+      instead: 'marker: this.#markerOf(1)',
+    },
+  ],
   /** How long a batch has waited is what the wall clock says. */
   'age-by-wall-clock': [
     {
