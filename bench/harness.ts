@@ -11,7 +11,7 @@ interface Void {
 
 export interface RatioResult {
   readonly name: string;
-  readonly target: Target;
+  readonly target: Target | undefined;
   readonly unit?: string | undefined;
   /** The median over the rounds that count; undefined when none does. */
   readonly value: number | undefined;
@@ -96,5 +96,5 @@ function ratioOver({ name, needs, of, target, unit }: Ratio, rounds: readonly Ro
   return { name, target, unit, value, met, rounds: values };
 }
 
-const isMet = (value: number, target: Target): boolean =>
-  'atMost' in target ? value <= target.atMost : value >= target.atLeast;
+const isMet = (value: number, target: Target | undefined): boolean =>
+  target === undefined || ('atMost' in target ? value <= target.atMost : value >= target.atLeast);

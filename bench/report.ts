@@ -28,11 +28,16 @@ function fraction(value: number | undefined): string {
 const quantity = (value: number | undefined, unit: string | undefined): string =>
   unit === undefined ? fraction(value) : `${number(value, 1)} ${unit}`.trim();
 
-const bar = (target: Target, unit: string | undefined): string =>
-  'atMost' in target ? `≤ ${quantity(target.atMost, unit)}` : `≥ ${quantity(target.atLeast, unit)}`;
+function bar(target: Target | undefined, unit: string | undefined): string {
+  if (target === undefined) return '–';
+  return 'atMost' in target ? `≤ ${quantity(target.atMost, unit)}` : `≥ ${quantity(target.atLeast, unit)}`;
+}
 
-const verdict = ({ value, met }: RatioResult): string =>
-  value === undefined ? 'void' : met ? 'met' : 'missed';
+function verdict({ value, target, met }: RatioResult): string {
+  if (value === undefined) return 'void';
+  if (target === undefined) return '';
+  return met ? 'met' : 'missed';
+}
 
 /** Both tables, and what was void, in Markdown. */
 export function tables({ scenario, medians, ratios, voids, rounds }: Result): string {
@@ -69,7 +74,7 @@ interface Summary {
   readonly ratios: Readonly<Record<string, number | null>>;
   /** Of how many rounds each ratio is the median. */
   readonly counted: Readonly<Record<string, number>>;
-  readonly targets: Readonly<Record<string, Target>>;
+  readonly targets: Readonly<Record<string, Target | undefined>>;
   readonly met: boolean;
   readonly medians: Result['medians'];
   readonly void: Result['voids'];

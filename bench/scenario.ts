@@ -31,7 +31,8 @@ export interface Ratio {
   /** Contestants that must have a valid run in a round for it to count. */
   readonly needs: readonly string[];
   of(round: Readonly<Record<string, Figures>>): number;
-  readonly target: Target;
+  /** Without one the ratio is told, and held against nothing. */
+  readonly target?: Target | undefined;
   /** For a bar that is no quotient: what it counts. */
   readonly unit?: string;
 }
@@ -58,7 +59,7 @@ export function ratio(
   name: string,
   figure: string,
   [ours, theirs]: readonly [string, string],
-  target: Target,
+  target?: Target,
 ): Ratio {
   const of: Ratio['of'] = round => round[ours]![figure]! / round[theirs]![figure]!;
   return { name, needs: [ours, theirs], of, target };

@@ -19,7 +19,7 @@ const FORWARDED_WITHIN_MS = 60_000;
 export const load: string = `${BYTES / KIB} KiB, ${CLIENTS} clients with ${CALLS} calls each`;
 
 export const ours = 'forwarding: tricord, always';
-const oursByStream = 'forwarding: tricord, always, by the stream';
+export const oursByStream = 'forwarding: tricord, always, by the stream';
 export const theirsSynced = 'forwarding: OpenTelemetry, fsync';
 export const theirs = 'forwarding: OpenTelemetry, default';
 

@@ -76,6 +76,22 @@ describe('a benchmark', () => {
     );
   });
 
+  it('tells a ratio without a bar, and no verdict on it', async () => {
+    const done = await run(
+      {
+        name: 'trial',
+        about: 'A trial.',
+        contestants: [contestant('ours', [30]), contestant('theirs', [20])],
+        columns: [],
+        ratios: [ratio('told', 'mainNs', ['ours', 'theirs'])],
+      },
+      1,
+      () => {},
+    );
+    assert.match(tables(done), /\| told +\| 1\.50 × +\| 1\.50 × +\| +– \| +\|/);
+    assert.equal(JSON.parse(jsonLine([done])).met, true);
+  });
+
   it('leaves a void run out, with every ratio of its round, and says so', async () => {
     const done = await result([10, 10], [20, undefined], [80, 8]);
     assert.deepEqual(done.ratios[0]!.rounds, [0.25]);
