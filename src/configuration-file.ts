@@ -1,6 +1,7 @@
 // OTEL_CONFIG_FILE: the declarative configuration of OpenTelemetry, as far as the agent has what it speaks of, as options.
 import { readFileSync } from 'node:fs';
 import { ConfigurationFile, type Section } from './configuration-tree.ts';
+import { type FileView, viewsOf } from './configuration-views.ts';
 import { OptionError } from './errors.ts';
 import { type Options, optionTable } from './options.ts';
 
@@ -15,6 +16,7 @@ type Exporter = 'tracesExporter' | 'metricsExporter' | 'logsExporter';
 
 export interface ReadConfiguration {
   readonly given: Partial<Options>;
+  readonly views: readonly FileView[];
   /** What the file says that is not followed, with file, line and column. */
   readonly warnings: readonly string[];
 }
@@ -24,7 +26,7 @@ export interface ReadConfiguration {
  * Source: OpenTelemetry specification, "Declarative configuration"; opentelemetry-configuration.
  * @throws OptionError for what cannot be read or is of a wrong type, naming file, line, key and what would be right
  */
-export function readConfigurationFile(path: string, env: Env = process.env): ReadConfiguration {
+export function readConfigurationFile(path: string, env: Env): ReadConfiguration {
   const file = new ConfigurationFile(path, textOf(path), env);
   const { root } = file;
   checkFormat(root);
@@ -37,9 +39,10 @@ export function readConfigurationFile(path: string, env: Env = process.env): Rea
   given.propagators = propagatorsOf(root.section('propagator'));
   const targets = [readTraces(root, given), readMetrics(root, given), readLogs(root, given)];
   Object.assign(given, agreed(targets, path));
+  const views = viewsOf(root.section('meter_provider'));
   readOwn(root, given);
   root.warnOfRest();
-  return { given, warnings: file.warnings };
+  return { given, views, warnings: file.warnings };
 }
 
 function textOf(path: string): string {

@@ -18,6 +18,9 @@ type Env = Readonly<Record<string, string | undefined>>;
 /** `${NAME}`, `${env:NAME}`, `${NAME:-default}`, and `$$` for a dollar sign. */
 const SUBSTITUTION = /\$\$|\$\{(?:env:)?([A-Za-z_]\w*)(?::-([^\n}]*))?\}|\$\{[^}\n]*\}?/g;
 
+const isText = (value: unknown): value is string => typeof value === 'string';
+const isNumber = (value: unknown): value is number => typeof value === 'number';
+
 /** One file, and what it says that is not followed. */
 export class ConfigurationFile {
   readonly warnings: string[] = [];
@@ -89,6 +92,11 @@ export class Section {
     return this.keys.includes(key);
   }
 
+  /** `file:line:column` of the mapping. */
+  get place(): string {
+    return this.#file.placeOf(this.#map);
+  }
+
   section(key: string): Section {
     const known = this.#taken.get(key)?.[0];
     if (known !== undefined) return known;
@@ -109,22 +117,20 @@ export class Section {
 
   /** The texts of a list. */
   texts(key: string): readonly string[] | undefined {
-    if (this.#node(key) === undefined) return undefined;
-    const items = this.#items(key).map((item, index) => {
-      const value = isScalar(item) ? this.#file.valueOf(item, `${this.#pathOf(key)}[${index}]`) : undefined;
-      if (typeof value !== 'string') throw this.wrong(`${key}[${index}]`, 'text', item);
-      return value;
-    });
-    this.#take(key, []);
-    return items;
+    return this.#scalars(key, 'text', isText);
+  }
+
+  /** The numbers of a list. */
+  numbers(key: string): readonly number[] | undefined {
+    return this.#scalars(key, 'a number', isNumber);
   }
 
   text(key: string): string | undefined {
-    return this.#scalar(key, 'text', (value): value is string => typeof value === 'string');
+    return this.#scalar(key, 'text', isText);
   }
 
   number(key: string): number | undefined {
-    return this.#scalar(key, 'a number', (value): value is number => typeof value === 'number');
+    return this.#scalar(key, 'a number', isNumber);
   }
 
   flag(key: string): boolean | undefined {
@@ -197,6 +203,17 @@ export class Section {
     );
     this.#taken.set(key, sections);
     return sections;
+  }
+
+  #scalars<T>(key: string, takes: string, fits: (value: unknown) => value is T): readonly T[] | undefined {
+    if (this.#node(key) === undefined) return undefined;
+    const items = this.#items(key).map((item, index) => {
+      const value = isScalar(item) ? this.#file.valueOf(item, `${this.#pathOf(key)}[${index}]`) : undefined;
+      if (!fits(value)) throw this.wrong(`${key}[${index}]`, takes, item);
+      return value;
+    });
+    this.#take(key, []);
+    return items;
   }
 
   #scalar<T>(key: string, takes: string, fits: (value: unknown) => value is T): T | undefined {

@@ -1,10 +1,7 @@
 // `tricord`: starts the agent and wires its parts; the public API.
-import { createRequire } from 'node:module';
-import { extname } from 'node:path';
 import { context, diag, logs, metrics, propagation, trace } from '@opentelemetry/api';
 import { CollectorWatch } from './collector-watch.ts';
-import type * as Configuration from './configuration-file.ts';
-import type { ReadConfiguration } from './configuration-file.ts';
+import { configured } from './configuration.ts';
 import { notices, openTransport } from './connection.ts';
 import { ContextManager } from './context/context-manager.ts';
 import { Propagator } from './context/propagator.ts';
@@ -17,7 +14,7 @@ import { MeterProvider } from './metrics/meter-provider.ts';
 import { processProducers, registerMetricProducer } from './metrics/metric-producer.ts';
 import { type CheckedView, checkedViews, type View } from './metrics/view.ts';
 import { diagLevel, diagLogger } from './notices.ts';
-import { type Options, type ReadOptions, readOptions } from './options.ts';
+import type { Options } from './options.ts';
 import { exportersOf, observeSdk } from './self-metrics.ts';
 import { startLine } from './start-line.ts';
 import type { OtelSampler } from './trace/plugged-sampler.ts';
@@ -94,10 +91,10 @@ export function start({ sampler, views = [], ...given }: StartOptions = {}): Tri
   if (running !== undefined) return running;
   if (sampler !== undefined && typeof sampler?.shouldSample !== 'function')
     throw new OptionError('Option "sampler" takes an object with the method "shouldSample".');
-  const { options, warnings } = configured(given);
+  const { options, warnings, views: fileViews } = configured(given, process.env);
   if (options.logLevel !== 'none') for (const warning of warnings) notices.say(warning);
   if (options.disabled) return undefined;
-  running = new Agent(options, { sampler, views: checkedViews(views) });
+  running = new Agent(options, { sampler, views: [...checkedViews(views), ...fileViews] });
   return running;
 }
 
@@ -106,33 +103,8 @@ export function isCapturingLogs(): boolean {
   return running?.options.logsCapture ?? true;
 }
 
-/**
- * With `OTEL_CONFIG_FILE`, the file's settings take the place of the other `OTEL_` variables, as the specification asks.
- * What reads it is loaded only then.
- */
-function configured(given: Partial<Options>): ReadOptions {
-  const path = process.env.OTEL_CONFIG_FILE;
-  if (!path) return readOptions(given);
-  const file = readConfigurationFile(path);
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('OTEL_')));
-  const { options, warnings } = readOptions({ ...file.given, ...given }, env);
-  return { options, warnings: [...file.warnings, ...warnings] };
-}
-
-/** @throws OptionError for a file that cannot be used */
-function readConfigurationFile(path: string): ReadConfiguration {
-  const require = createRequire(import.meta.url);
-  const module = require(`./configuration-file${extname(import.meta.url)}`) as typeof Configuration;
-  try {
-    return module.readConfigurationFile(path);
-  } catch (error) {
-    // Of a copy of its own where it is built.
-    throw new OptionError((error as Error).message);
-  }
-}
-
-/** What only code can give. */
-interface InCode {
+/** What no variable can give. */
+interface Beyond {
   readonly sampler: OtelSampler | undefined;
   readonly views: readonly CheckedView[];
 }
@@ -155,7 +127,7 @@ class Agent implements Tricord {
   readonly #served: { disable(): void }[] = [];
   #down: Promise<boolean> | undefined;
 
-  constructor(options: Readonly<Options>, { sampler, views }: InCode) {
+  constructor(options: Readonly<Options>, { sampler, views }: Beyond) {
     this.options = options;
     this.#plugged = sampler;
     this.#watch = new CollectorWatch(options.endpoint, line => this.#tell(line), options.doctor);

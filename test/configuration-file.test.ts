@@ -157,6 +157,7 @@ propagator: { composite: [ { b3: } ] }
     ]);
   });
 
+  const view = 'file_format: "1.0"\nmeter_provider:\n  views:\n    - selector: { instrument_name: a';
   const refused: [title: string, text: string, message: RegExp][] = [
     ['no YAML', 'a: [', /otel\.yaml:1:5: /],
     ['no mapping', '- a', /otel\.yaml: the file is no mapping/],
@@ -188,6 +189,11 @@ propagator: { composite: [ { b3: } ] }
       /attribute_count_limit is -1; it takes count, 0 to 10000/,
     ],
     [
+      'boundaries that are no numbers',
+      `${view} }\n      stream: { aggregation: { explicit_bucket_histogram: { boundaries: [1, two] } } }`,
+      /:5:77: .*explicit_bucket_histogram\.boundaries\[1\] is "two"; it takes a number/,
+    ],
+    [
       'an own option of a wrong type',
       'file_format: "1.0"\ndistribution: { tricord: { ring_bytes: big } }',
       /:2:40: distribution\.tricord\.ring_bytes is "big"; it takes bytes/,
@@ -197,6 +203,88 @@ propagator: { composite: [ { b3: } ] }
     it(`is refused, with the place, for ${title}`, () =>
       assert.throws(() => read(text), { code: 'TRICORD_OPTION', message }));
   }
+
+  it('has views, in the words of those that are given in code', () => {
+    const { views, warnings } = read(
+      `file_format: "1.0"
+meter_provider:
+  views:
+    - selector: { instrument_name: "http.*", instrument_type: histogram, unit: s, meter_name: shop, meter_version: "2", meter_schema_url: x }
+      stream:
+        aggregation: { explicit_bucket_histogram: { boundaries: [0.5, 1], record_min_max: false } }
+        attribute_keys: { included: [http.route, tenant], excluded: [tenant] }
+    - selector: { instrument_name: upload.size }
+      stream: { name: upload.bytes, description: bytes, aggregation: { sum: }, aggregation_cardinality_limit: 50 }
+    - selector: { meter_name: chatty }
+      stream: { aggregation: { drop: {} } }
+    - selector: { instrument_name: b }
+      stream: { aggregation: { base2_exponential_bucket_histogram: { max_size: 20, max_scale: 3 } } }
+`,
+    );
+    assert.deepEqual(warnings, []);
+    assert.deepEqual(
+      views.map(({ path: place }) => place.slice(path.length)),
+      [':4:7', ':8:7', ':10:7', ':12:7'].map((place, i) => `${place}: meter_provider.views[${i}]`),
+    );
+    assert.deepEqual(
+      views.map(({ view }) => view),
+      [
+        {
+          selector: {
+            instrumentName: 'http.*',
+            instrumentType: 'histogram',
+            unit: 's',
+            meterName: 'shop',
+            meterVersion: '2',
+            meterSchemaUrl: 'x',
+          },
+          stream: {
+            attributeKeys: { included: ['http.route', 'tenant'], excluded: ['tenant'] },
+            aggregation: {
+              type: 'explicit_bucket_histogram',
+              boundaries: [0.5, 1],
+              recordMinMax: false,
+            },
+          },
+        },
+        {
+          selector: { instrumentName: 'upload.size' },
+          stream: {
+            name: 'upload.bytes',
+            description: 'bytes',
+            aggregation: { type: 'sum' },
+            cardinalityLimit: 50,
+          },
+        },
+        { selector: { meterName: 'chatty' }, stream: { aggregation: { type: 'drop' } } },
+        {
+          selector: { instrumentName: 'b' },
+          stream: { aggregation: { type: 'base2_exponential_bucket_histogram', maxSize: 20, maxScale: 3 } },
+        },
+      ],
+    );
+  });
+
+  it('names what of a view is not followed, with its place', () => {
+    const { views, warnings } = read(`file_format: "1.0"
+meter_provider:
+  views:
+    - selector: { instrument_name: a, colour: red }
+      stream:
+        attribute_keys: { excluded: ["user.*"] }
+        aggregation: { median: }
+`);
+    assert.deepEqual(
+      views.map(({ view }) => view),
+      [{ selector: { instrumentName: 'a' }, stream: {} }],
+    );
+    const unknown = 'is ignored: there is no such setting here, or it is not supported.';
+    assert.deepEqual(warnings, [
+      `${path}:6:9: meter_provider.views[0].stream.attribute_keys is ignored: patterns such as "user.*" are not supported.`,
+      `${path}:4:39: meter_provider.views[0].selector.colour ${unknown}`,
+      `${path}:7:24: meter_provider.views[0].stream.aggregation.median ${unknown}`,
+    ]);
+  });
 
   it('is refused when its signals are to go to different places', () => {
     const exporter = (port: number): string => `exporter: { otlp_grpc: { endpoint: "http://c:${port}" } }`;
@@ -208,7 +296,7 @@ propagator: { composite: [ { b3: } ] }
 
   it('is refused when it is not there', () => {
     assert.throws(
-      () => readConfigurationFile(join(folder, 'none.yaml')),
+      () => readConfigurationFile(join(folder, 'none.yaml'), {}),
       /OTEL_CONFIG_FILE: .*none\.yaml cannot be read: ENOENT/,
     );
   });
@@ -245,13 +333,48 @@ describe('an application under a configuration file', () => {
     assert.equal(service, 'filed');
   });
 
-  it('runs without the agent when the file cannot be used, and is told on one line', async () => {
-    writeFileSync(path, 'file_format: "1.0"\ndisabled: perhaps');
-    const { code, stdout, stderr } = await run(script, { env: { OTEL_CONFIG_FILE: path } });
-    assert.deepEqual([code, stdout], [0, 'ran\n']);
-    assert.equal(
-      stderr,
-      `tricord: the start failed: ${path}:2:11: disabled is "perhaps"; it takes true or false.\n`,
+  it('has the metrics that its views make of instruments', async () => {
+    const collector = await TestCollector.start();
+    after(() => collector.stop());
+    writeFileSync(
+      path,
+      `file_format: "1.0"
+meter_provider:
+  readers: [ { periodic: { exporter: { otlp_grpc: { endpoint: "${collector.url}" } } } } ]
+  views:
+    - selector: { instrument_name: size }
+      stream: { name: bytes, description: all of them, aggregation: { sum: }, attribute_keys: { included: [tenant] } }
+    - selector: { meter_name: chatty }
+      stream: { aggregation: { drop: } }
+`,
     );
+    const measuring = `const { metrics } = require('@opentelemetry/api');
+      const size = metrics.getMeter('shop').createHistogram('size');
+      size.record(3, { tenant: 'a', user: 1 }); size.record(4, { tenant: 'a', user: 2 });
+      metrics.getMeter('chatty').createCounter('word').add(1);`;
+    const { code, stderr } = await run(measuring, { env: { OTEL_CONFIG_FILE: path } });
+    assert.deepEqual([code, stderr], [0, '']);
+    const { metrics } = arrivedAt(collector);
+    assert.ok(!metrics.has('size') && !metrics.has('word'));
+    const bytes = metrics.get('bytes')!;
+    assert.equal(bytes.description, 'all of them');
+    assert.partialDeepStrictEqual(bytes.data, { type: 'sum', points: [{ value: 7 }] });
   });
+
+  const unusable: readonly (readonly [string, string, string])[] = [
+    ['a value', 'disabled: perhaps', ':2:11: disabled is "perhaps"; it takes true or false.'],
+    [
+      'a view',
+      'meter_provider: { views: [ { selector: { instrument_name: a }, stream: { aggregation_cardinality_limit: 0 } } ] }',
+      ':2:28: meter_provider.views[0].stream.cardinalityLimit is 0; it takes a whole number from 1 to 1000000.',
+    ],
+  ];
+  for (const [title, line, message] of unusable) {
+    it(`runs without the agent when ${title} of the file cannot be used, and is told on one line`, async () => {
+      writeFileSync(path, `file_format: "1.0"\n${line}`);
+      const { code, stdout, stderr } = await run(script, { env: { OTEL_CONFIG_FILE: path } });
+      assert.deepEqual([code, stdout], [0, 'ran\n']);
+      assert.equal(stderr, `tricord: the start failed: ${path}${message}\n`);
+    });
+  }
 });

@@ -41,8 +41,8 @@ const table: readonly { readonly from: RegExp; readonly may: RegExp }[] = [
   { from: /^src\/(resource-message|start-line)\.ts$/, may: /^src\/transport\/otlp\/|^src\/options\.ts$/ },
   { from: /^src\/doctor\//, may: /^src\/(?!index\.ts|register\.ts)|^node:|^@opentelemetry\// },
   {
-    from: /^src\/configuration-(file|tree)\.ts$/,
-    may: /^src\/(configuration-tree|options|errors|limits)\.ts$|^node:|^yaml$/,
+    from: /^src\/configuration(-file|-tree|-views)?\.ts$/,
+    may: /^src\/(configuration-(file|tree|views)|metrics\/view|options|errors)\.ts$|^node:|^yaml$/,
   },
   {
     from: /^src\/(index|sdk|connection|sdk-connection)\.ts$/,

@@ -6,7 +6,7 @@ import { processClock } from '../context/clock.ts';
 import { detectResource } from '../context/resource.ts';
 import { OptionError } from '../errors.ts';
 import { limits } from '../limits.ts';
-import { type Options, readOptions, readPem } from '../options.ts';
+import { type Options, readPem } from '../options.ts';
 import { encodeResource } from '../resource-message.ts';
 import { checkTls, parseEndpoint } from '../transport/endpoint.ts';
 import { INSTANCE_ID_BYTES } from '../transport/otlp/stream-frame.ts';
@@ -19,6 +19,7 @@ import { type Invocation, readInvocation } from './invocation.ts';
 import { judgeLibraries } from './libraries.ts';
 import { judgeNode, judgePreload } from './runtime.ts';
 import { judgeService } from './service.ts';
+import { readSettings, type Settings } from './settings.ts';
 import { judgeVariables } from './variables.ts';
 
 const USAGE = `tricord doctor [--json] [--] [node arguments] [app.js]
@@ -47,25 +48,26 @@ async function examine(invocation: Invocation, json: boolean): Promise<number> {
   const given = invocation.application;
   const application = given === undefined ? undefined : findApplication(given, cwd);
   const folder = application?.folder ?? cwd;
-  const { options } = readOptions({}, invocation.env);
+  const settings = readSettings(invocation.env);
+  const { options } = settings;
   const resource = detectResource({
     serviceName: options.serviceName,
     attributes: options.resourceAttributes,
     detectors: options.resourceDetectors,
     main: application?.file ?? resolve(cwd, 'index.js'),
-    env: invocation.env,
+    env: {},
   });
   const version = String(resource.values[resource.keys.indexOf('telemetry.sdk.version')] ?? '?');
   const findings = [
     ok('runtime', 'tricord', `tricord ${version}`),
     judgeNode(process.versions.node),
     ...judgePreload(invocation, cwd, application?.source),
-    ...judgeVariables(invocation.env),
-    judgeService(folder, options),
+    ...judgeVariables(invocation.env, settings),
+    judgeService(folder, settings),
     ...judgeFile(given, application, invocation),
     ...judgeLibraries(folder, options),
     ...judgeAgents(folder, invocation.preloads, application?.source),
-    ...(await judgeWay(options, encodeResource(resource))),
+    ...(await judgeWay(settings, encodeResource(resource))),
   ];
   const report = reportOf(version, findings);
   process.stdout.write(json ? `${JSON.stringify(report, undefined, 2)}\n` : printed(report));
@@ -82,8 +84,9 @@ function judgeFile(
   return [problem('application', 'file', `there is no ${given}`, 'give the file that Node.js is to run')];
 }
 
-/** The way to the collector, with what the agent would take it by. */
-async function judgeWay(options: Readonly<Options>, resource: Uint8Array): Promise<Finding[]> {
+/** The way to the collector, with what the agent would take it by; of one that would not start nothing is known. */
+async function judgeWay({ options, fault }: Settings, resource: Uint8Array): Promise<Finding[]> {
+  if (fault !== undefined) return [];
   if (options.disabled)
     return [warning('collector', 'disabled', 'the agent is switched off', 'unset OTEL_SDK_DISABLED')];
   try {

@@ -326,6 +326,71 @@ describe('the environment', () => {
     assert.match(await text({}, 'unnamed'), /appears as unknown_service:node/);
   });
 
+  describe('with a configuration file', () => {
+    const tracer = (more = ''): string =>
+      `tracer_provider: { processors: [ { simple: { exporter: { otlp_grpc: { endpoint: "http://127.0.0.1:1"${more} } } } } ] }`;
+    const under = (text: string, more: NodeJS.ProcessEnv = {}) => {
+      const path = file('configured/otel.yaml', text);
+      return examine([], { cwd: folder, env: { OTEL_CONFIG_FILE: path, ...more } });
+    };
+
+    it('is judged as the agent sees it: by the file and its own variables', async () => {
+      const text = `file_format: "1.0"\nresource: { attributes: [ { name: service.name, value: filed } ] }\n${tracer()}`;
+      const report = await under(text, {
+        OTEL_SERVICE_NAME: 'other',
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'nonsense',
+        OTEL_METRIC_EXPORT_INTERVAL: 'soon',
+        TRICORD_LOGS_LINGER: '-5',
+      });
+      assert.match(about(report, 'OTEL_CONFIG_FILE').text, /otel\.yaml is followed/);
+      assert.match(about(report, 'service.name').text, /"filed", from .*configured\/otel\.yaml$/);
+      assert.match(about(report, 'connection').text, /nothing answers at 127\.0\.0\.1:1/);
+      for (const name of ['OTEL_SERVICE_NAME', 'OTEL_METRIC_EXPORT_INTERVAL']) {
+        const { level, text: said } = about(report, name);
+        assert.deepEqual(
+          [level, said],
+          ['ok', `${name} counts only where the file of OTEL_CONFIG_FILE names it`],
+        );
+      }
+      assert.equal(about(report, 'TRICORD_LOGS_LINGER').level, 'problem');
+    });
+
+    it('is told what of the file is not followed, and where it stands', async () => {
+      const report = await under(`file_format: "1.0"\n${tracer(', retries: 3')}`);
+      const found = report.findings.find(({ subject }) => subject.endsWith('otel.yaml:2:103'))!;
+      assert.equal(found.level, 'warning');
+      assert.match(
+        found.text,
+        /tracer_provider\.processors\[0\]\.simple\.exporter\.otlp_grpc\.retries is ignored$/,
+      );
+      assert.match(found.advice!, /^there is no such setting here.*; see docs\/configuration-file\.md$/);
+    });
+
+    it('is told why the agent would not start with it, and of no collector that it would not call', async () => {
+      const faults: readonly (readonly [string, RegExp])[] = [
+        [
+          'file_format: "1.0"\ndisabled: perhaps',
+          /otel\.yaml:2:11: disabled is "perhaps"; it takes true or false/,
+        ],
+        ['a: [', /otel\.yaml:1:5: /],
+        [
+          'file_format: "1.0"\nmeter_provider: { views: [ { selector: { } } ] }',
+          /otel\.yaml:2:28: meter_provider\.views\[0\]\.selector selects nothing/,
+        ],
+      ];
+      for (const [text, expected] of faults) {
+        const report = await under(text);
+        const { level, text: said } = about(report, 'OTEL_CONFIG_FILE');
+        assert.equal(level, 'problem');
+        assert.match(said, expected);
+        assert.ok(!report.findings.some(({ topic }) => topic === 'collector'));
+      }
+      const missing = await examine([], { cwd: folder, env: { OTEL_CONFIG_FILE: 'nowhere.yaml' } });
+      assert.match(about(missing, 'OTEL_CONFIG_FILE').text, /nowhere\.yaml cannot be read: ENOENT/);
+      assert.deepEqual([missing.ok, missing.problems], [false, 1]);
+    });
+  });
+
   it('may have options that the agent does not start with', async () => {
     const invalid = { ...env, OTEL_EXPORTER_OTLP_ENDPOINT: 'nonsense' };
     assert.match(
