@@ -88,7 +88,7 @@ What leaves out wins over what replaces, and that over what lists. A name that h
 \`exception.message\` is a path too. What is said of \`err\` and \`error\` holds for the \`exception\` that they become. Level, time, message,
 IDs and the labels of the context are no fields, and are sent. A line that cannot be read, or is too long to be, has \`***\` as its
 body. Lines are filtered in the transport thread, everything else where it is made; what the application itself writes stays whole.
-\`tricord/sdk\` leaves this to the SDK.
+With \`tricord/sdk\` the same holds for the records that the SDK makes.
 
 ## Small places
 

@@ -8,7 +8,7 @@ import type { AnyValue, AttributeList, Sink } from './transport/otlp/record.ts';
 import type { TransportStats } from './transport/stats.ts';
 import type { Transport } from './transport/transport.ts';
 
-/** The options of the transport; what else there is, the SDK decides. */
+/** The options of the transport and of what it lets through; what else there is, the SDK decides. */
 export type ConnectionOptions = Pick<
   Options,
   | 'endpoint'
@@ -19,6 +19,7 @@ export type ConnectionOptions = Pick<
   | 'clientKey'
   | 'timeout'
   | 'metricExportInterval'
+  | 'logsFields'
   | 'tracesLinger'
   | 'logsLinger'
   | 'ringBytes'

@@ -12,6 +12,7 @@ import { type SdkMetrics, scopeMetricsOf } from './metrics/sdk-metrics.ts';
 import { Component, type SdkResource } from './sdk-connection.ts';
 import { type SdkSpan, writeSdkSpan } from './trace/sdk-span.ts';
 import { defaultSpanLimits, SpanPipeline } from './trace/span.ts';
+import { compileFields } from './transport/otlp/field-rules.ts';
 import type { ScopeRecord, Sink } from './transport/otlp/record.ts';
 
 export { OptionError, TricordError } from './errors.ts';
@@ -65,7 +66,10 @@ export class TricordLogRecordProcessor extends Component {
   }
 
   #emit(sink: Sink, record: SdkLogRecord & Sourced): void {
-    this.#provider ??= new LoggerProvider({ sink });
+    this.#provider ??= new LoggerProvider({
+      sink,
+      fields: compileFields(this.connection.options.logsFields),
+    });
     const { instrumentationScope: given } = record;
     let logger = this.#loggers.get(given);
     if (logger === undefined) {

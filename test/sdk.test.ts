@@ -3,7 +3,12 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { type AnyValue, decodeTraces, Signal } from 'tricord/otlp';
-import { TricordConnection, TricordMetricReader, TricordSpanProcessor } from 'tricord/sdk';
+import {
+  TricordConnection,
+  TricordLogRecordProcessor,
+  TricordMetricReader,
+  TricordSpanProcessor,
+} from 'tricord/sdk';
 import { attributesOf, hex } from './decoded-records.ts';
 import { type Run, run } from './register/application.ts';
 import { arrivedAt } from './register/arrived.ts';
@@ -119,6 +124,33 @@ describe('a component of the SDK', () => {
       [[4, 5, 6]],
     );
     assert.equal(spans[0]!.endTimeUnixNano - spans[0]!.startTimeUnixNano, 1_000_000_000n);
+  });
+
+  it('leaves out and replaces fields of log records, by option or variable', async t => {
+    const record = {
+      hrTime: [1_700_000_000, 0] as [number, number],
+      hrTimeObserved: [1_700_000_000, 0] as [number, number],
+      body: 'paid',
+      attributes: { password: 'canary', card: { number: 'canary', kind: 'debit' }, 'order.id': 7 },
+      droppedAttributesCount: 0,
+      resource: { attributes: {} },
+      instrumentationScope: { name: 'scope' },
+    };
+    const emit = async (connection: TricordConnection): Promise<void> => {
+      const processor = new TricordLogRecordProcessor(connection);
+      processor.onEmit(record);
+      await processor.shutdown();
+    };
+    await emit(
+      new TricordConnection({ endpoint: collector.url, logsFields: ['-password', 'card.number=***'] }),
+    );
+    process.env.TRICORD_LOGS_FIELDS = 'order.id';
+    t.after(() => delete process.env.TRICORD_LOGS_FIELDS);
+    await emit(new TricordConnection({ endpoint: collector.url }));
+    assert.deepEqual(
+      arrivedAt(collector).records.map(each => structuredClone(attributesOf(each))),
+      [{ card: { number: '***', kind: 'debit' }, 'order.id': 7 }, { 'order.id': 7 }],
+    );
   });
 
   it('shares its connection, which the last one closes', async () => {
