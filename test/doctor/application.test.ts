@@ -1,4 +1,4 @@
-// The doctor over applications: real bundles of esbuild, ES modules, TypeScript, libraries of every version, and other agents.
+// The doctor over applications: real bundles of esbuild and webpack, ES modules, TypeScript, libraries of every version, and other agents.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,9 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type BuildOptions, build } from 'esbuild';
 import type { Finding } from '../../src/doctor/finding.ts';
+import { libraries } from '../../src/instrument/libraries.ts';
 import { root } from '../source-tree.ts';
+import { webpackBundle } from '../webpack-bundle.ts';
 import { about, examine, tricord } from './examination.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tricord-doctor-'));
@@ -31,6 +33,7 @@ function install(name: string, version: string, at = '.', manifest: object = {})
 }
 
 describe('a bundled application', () => {
+  const packages = dirname(dirname(createRequire(import.meta.url).resolve('express/package.json')));
   const bundled = async (name: string, changes: BuildOptions = {}, extra = ''): Promise<Finding[]> => {
     const source = file(
       `src/${name}.mts`,
@@ -44,7 +47,7 @@ describe('a bundled application', () => {
     const outfile = join(folder, `${name}.cjs`);
     await build({
       ...{ entryPoints: [source], bundle: true, platform: 'node', outfile, logLevel: 'error' },
-      nodePaths: [dirname(dirname(createRequire(import.meta.url).resolve('express/package.json')))],
+      nodePaths: [packages],
       ...changes,
     });
     const { findings } = await examine(['--require', join(root, 'src/register.ts'), outfile], { env });
@@ -82,6 +85,30 @@ describe('a bundled application', () => {
     assert.match(about({ findings }, 'file').text, /^small\.mjs is an ES module/);
     assert.deepEqual(levels(findings), all);
   });
+
+  // A minifier takes its time.
+  const packed = {
+    development: [
+      ...['express', 'fastify', 'pino', 'prom-client', 'koa', 'hono', '@grpc/grpc-js', 'graphql'],
+      ...['pg', 'mysql2', 'ioredis', 'redis', 'winston'],
+    ],
+    production: ['pino', 'graphql'],
+  };
+  for (const mode of ['development', 'production'] as const) {
+    it(`is seen through when webpack has made it for ${mode}`, async () => {
+      const names = packed[mode];
+      const imports = names.map((name, i) => `import * as m${i} from '${name}'; globalThis.m${i} = m${i};`);
+      const entry = file('src/packed.mjs', imports.join('\n'));
+      const outfile = await webpackBundle(entry, mode, ['pg-native'], [packages]);
+      const { findings } = await examine([outfile], { env });
+      const found = findings.filter(({ subject }) => subject.startsWith('bundled:'));
+      assert.deepEqual(
+        found.map(({ subject }) => subject.slice('bundled:'.length)),
+        libraries.map(({ name }) => name).filter(name => names.includes(name)),
+      );
+      assert.match(about({ findings }, 'bundled:pino').advice!, /instrumentPino\(pino\) of tricord\/pino/);
+    });
+  }
 
   it('has nothing to be told when the libraries are left out of it', async () => {
     const external = ['express', 'fastify', 'pino', 'prom-client'];

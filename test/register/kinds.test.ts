@@ -9,6 +9,7 @@ import { build } from 'esbuild';
 import { attributesOf } from '../decoded-records.ts';
 import { root } from '../source-tree.ts';
 import { TestCollector } from '../transport/test-collector.ts';
+import { webpackBundle } from '../webpack-bundle.ts';
 import { type Run, registerFile, run } from './application.ts';
 import { arrivedAt } from './arrived.ts';
 
@@ -82,6 +83,14 @@ describe('an application under the agent', () => {
       const path = file('typed.mts', `type Any = never;\n${application(': any')}`);
       const { stderr, ...others } = await observed(path, ['--no-warnings', flag, registerFile]);
       assertObserved({ ...others, stderr });
+    });
+  }
+
+  for (const mode of ['development', 'production'] as const) {
+    it(`may be CommonJS that webpack has made for ${mode}, with its libraries outside`, async () => {
+      const entry = file('packed.mjs', application(''));
+      const outfile = await webpackBundle(entry, mode, ['express', 'pino'], []);
+      assertObserved(await observed(outfile, ['--require', registerFile]));
     });
   }
 
