@@ -1,6 +1,7 @@
 // Every instrumentation by its name, and which of them are asked for.
 
 import type { Options } from '../index.ts';
+import { instrumentAmqplib } from './amqplib.ts';
 import { instrumentConsole } from './console.ts';
 import { instrumentExpress } from './express.ts';
 import { instrumentFastify } from './fastify.ts';
@@ -42,6 +43,7 @@ const instrumentations: ReadonlyMap<string, () => void> = new Map([
   ['sqlite', instrumentSqlite],
   ['ioredis', instrumentIoredis],
   ['redis', instrumentRedis],
+  ['amqplib', instrumentAmqplib],
   // Before those of the libraries that may write to the console: they ask whether it is observed.
   ['console', instrumentConsole],
   ['pino', instrumentLoadedPino],

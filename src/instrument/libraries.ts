@@ -152,6 +152,15 @@ export const libraries: readonly Library[] = [
     signature: 'node-redis:command',
   },
   {
+    name: 'amqplib',
+    instrumentation: 'amqplib',
+    from: 0,
+    to: 2,
+    signature: 'Channel ended, no reply will be forthcoming',
+    bundled: notObserved('amqplib'),
+    early: 'brokers are told by their addresses, not by their names',
+  },
+  {
     name: 'winston',
     instrumentation: 'winston',
     from: 3,
@@ -165,7 +174,6 @@ export const libraries: readonly Library[] = [
 export const otherInstrumentations: Readonly<Record<string, string>> = {
   '@hapi/hapi': 'hapi',
   '@nestjs/core': 'nestjs-core',
-  amqplib: 'amqplib',
   bunyan: 'bunyan',
   'cassandra-driver': 'cassandra-driver',
   dataloader: 'dataloader',

@@ -1,13 +1,17 @@
 // Ends a call by the promise of a library, and hands that on.
-import type { DatabaseCall, Failure } from './database-client.ts';
+
+/** What lasts until somebody ends it. */
+interface Call<Failure> {
+  end(failure?: Failure): void;
+}
 
 /**
  * A promise with the same outcome, which must be given to the application in the place of the library's: one that nobody handles
  * stays unhandled then. What is no promise is given back, and has ended.
  */
-export function observedPromise<Result>(
+export function observedPromise<Result, Failure>(
   result: Result,
-  call: DatabaseCall,
+  call: Call<Failure>,
   failureOf: (error: unknown) => Failure | undefined,
 ): Result {
   const promise = result as Partial<PromiseLike<unknown>> | undefined;

@@ -22,6 +22,7 @@ const covered: ReadonlyMap<string, readonly string[]> = new Map([
   ['mysql2', ['mysql2']],
   ['ioredis', ['ioredis']],
   ['redis', ['redis']],
+  ['amqplib', ['amqplib']],
   ['pino', ['pino']],
   ['winston', ['winston']],
   ['runtime-node', ['runtime-metrics']],

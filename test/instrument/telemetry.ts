@@ -110,11 +110,11 @@ export class Telemetry {
     return this.spans;
   }
 
-  /** Of spans, those of one kind. */
-  seen(kind: (typeof kindNames)[number]): Seen {
-    const spans = [...this.#cleared, ...this.spans].filter(span => kindNames[span.kind] === kind);
+  /** Of spans, those of these kinds. */
+  seen(...kinds: readonly (typeof kindNames)[number][]): Seen {
+    const spans = [...this.#cleared, ...this.spans].filter(({ kind }) => kinds.includes(kindNames[kind]!));
     return {
-      kinds: new Set(spans.map(() => kind)),
+      kinds: new Set(spans.map(({ kind }) => kindNames[kind]!)),
       names: new Set(spans.map(({ name }) => name)),
       attributes: new Set(spans.flatMap(({ attributes }) => Object.keys(attributes))),
       metrics: new Set(this.#collect().map(({ name }) => name)),

@@ -27,7 +27,7 @@ export const postgres: ServerKind = {
     ...['-c', 'fsync=off', '-c', 'shared_buffers=4MB', '-c', 'max_connections=20'],
   ],
   ready: /database system is ready to accept connections/,
-  version: /PostgreSQL\) (\d+)/,
+  version: /starting PostgreSQL (\d+)/,
 };
 
 export const redis: ServerKind = {
@@ -39,7 +39,7 @@ export const redis: ServerKind = {
     ...['--save', '', '--appendonly', 'no', '--unixsocket', `${directory}/redis.sock`],
   ],
   ready: /Ready to accept connections/,
-  version: /v=(\d+\.\d+)/,
+  version: /Redis version=(\d+\.\d+)/,
 };
 
 /** Temporary files of its own: a server deletes at its start what it takes for leftovers, another one's too. */
@@ -57,6 +57,6 @@ export const mariadb: ServerKind = {
     `--tmpdir=${directory}`,
     ...['--skip-name-resolve', '--innodb-buffer-pool-size=8M', '--innodb-flush-log-at-trx-commit=0'],
   ],
-  ready: /ready for connections/,
-  version: /Ver (\d+\.\d+)/,
+  ready: /ready for connections[\s\S]*Version: '/,
+  version: /Version: '(\d+\.\d+)/,
 };

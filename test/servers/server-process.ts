@@ -13,14 +13,16 @@ export interface ServerKind {
   readonly package: string;
   /** Programs, the server last. */
   readonly programs: readonly string[];
-  /** Where packages put programs that are on no path; a pattern. */
+  /** Where packages put programs that are on no path, or are another thing there; patterns. */
   readonly folders: readonly string[];
   /** What makes its directory ready, if anything has to. */
   prepare?(programs: readonly string[], directory: string): readonly string[];
   command(programs: readonly string[], directory: string, port: number): readonly string[];
+  /** Variables that it needs beside the process' own. */
+  environment?(directory: string, port: number): Readonly<Record<string, string>>;
   /** What it says when it takes connections. */
   readonly ready: RegExp;
-  /** Its version, in what it says of itself. */
+  /** Its version, in what it says until then. */
   readonly version: RegExp;
 }
 
@@ -31,6 +33,9 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
+/** Of what a server says until it is ready. */
+const SAID_MAX = 1_000_000;
+
 /** Why a test of it has to be skipped, and what would help; false when it need not. */
 export function missing(kind: ServerKind): string | false {
   const absent = kind.programs.filter(name => find(name, kind) === undefined);
@@ -38,7 +43,7 @@ export function missing(kind: ServerKind): string | false {
 }
 
 function find(name: string, { folders }: ServerKind): string | undefined {
-  const places = [...(process.env.PATH ?? '').split(delimiter), ...folders.flatMap(path => globSync(path))];
+  const places = [...folders.flatMap(path => globSync(path)), ...(process.env.PATH ?? '').split(delimiter)];
   return places.map(place => join(place, name)).find(existsSync);
 }
 
@@ -49,21 +54,21 @@ export async function start(kind: ServerKind): Promise<RunningServer> {
   const directory = mkdtempSync(join(tmpdir(), 'tricord-server-'));
   if (user !== undefined) chownSync(directory, user.uid, user.gid);
   const options = { cwd: directory, ...user };
-  const version = await output(spawn(programs.at(-1)!, ['--version'], options));
   if (kind.prepare !== undefined) {
     const [command = '', ...args] = kind.prepare(programs, directory);
     await output(spawn(command, args, options));
   }
   const port = await freePort();
   const [command = '', ...args] = kind.command(programs, directory, port);
-  const child = spawn(command, args, options);
+  const env = { ...process.env, ...kind.environment?.(directory, port) };
+  const child = spawn(command, args, { ...options, env });
   const kill = (): void => void child.kill('SIGKILL');
   process.once('exit', kill);
-  await untilReady(child, kind.ready);
+  const said = await untilReady(child, kind.ready);
   return {
     port,
     directory,
-    version: kind.version.exec(version)?.[1] ?? '?',
+    version: kind.version.exec(said)?.[1] ?? '?',
     async stop() {
       const closed = once(child, 'close');
       child.kill('SIGKILL');
@@ -93,22 +98,25 @@ async function output(child: ChildProcess): Promise<string> {
   return said;
 }
 
-function untilReady(child: ChildProcess, ready: RegExp): Promise<void> {
+/** Resolves with what it has said by then. */
+function untilReady(child: ChildProcess, ready: RegExp): Promise<string> {
   return new Promise((resolve, reject) => {
     let said = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
-        said = (said + text).slice(-10_000);
-        if (ready.test(said)) resolve();
+        if (said.length < SAID_MAX) said += text;
+        if (ready.test(said)) resolve(said);
       });
     }
     child.once('error', reject);
-    child.once('close', code => reject(new Error(`${child.spawnfile} ended with ${code}: ${said}`)));
+    child.once('close', code =>
+      reject(new Error(`${child.spawnfile} ended with ${code}: ${said.slice(-10_000)}`)),
+    );
   });
 }
 
 /** These servers take no port 0: one that was free a moment ago. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
   const { port } = probe.address() as AddressInfo;

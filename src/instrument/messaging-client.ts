@@ -1,0 +1,197 @@
+// Spans and metrics of what is done with messages, and the contexts that travel in their headers.
+import type { Attributes, Link, Span, SpanOptions, TextMapGetter, TextMapSetter } from '@opentelemetry/api';
+import { metrics, propagation, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api';
+import { type BindableHistogram, type BoundHistogram, ObservabilityContext } from '../index.ts';
+import { errorType } from './error-type.ts';
+import { attempt } from './fault.ts';
+import {
+  createInstruments,
+  kindOfSpan,
+  MESSAGING_SCOPE,
+  Messaging,
+  type MessagingInstruments,
+  type MessagingOperation,
+  metricAttributesOf,
+  spanNameOf,
+} from './messaging-conventions.ts';
+import { observedPromise } from './observed-promise.ts';
+
+/** How an operation failed. */
+export interface MessagingFailure {
+  readonly error: unknown;
+  /** What `error.type` says of it. */
+  readonly type: string;
+}
+
+/** Of an exception that says by its code or class what it is. */
+export const failureOf = (error: unknown): MessagingFailure => ({ error, type: errorType(error) });
+
+/** Headers of a message, as libraries hand them over: texts, or bytes of texts. */
+export type Headers = Readonly<Record<string, unknown>>;
+
+const setter: TextMapSetter<Record<string, unknown>> = {
+  set: (headers, key, value) => {
+    headers[key] = value;
+  },
+};
+
+const textOf = (value: unknown): string | undefined => {
+  if (typeof value === 'string') return value;
+  return Buffer.isBuffer(value) ? value.toString() : undefined;
+};
+
+const getter: TextMapGetter<Headers> = {
+  keys: headers => Object.keys(headers),
+  get: (headers, key) => {
+    const value = headers[key];
+    return Array.isArray(value) ? value.flatMap(each => textOf(each) ?? []) : textOf(value);
+  },
+};
+
+/** The context in which a message was created, as far as its headers tell. */
+export function creationContext(headers: Headers | undefined): ObservabilityContext {
+  if (headers === undefined || headers === null) return ObservabilityContext.root;
+  return ObservabilityContext.from(propagation.extract(ObservabilityContext.root, headers, getter));
+}
+
+/** What an operation comes from, if not from what is active. */
+export interface Origin {
+  readonly parent?: ObservabilityContext;
+  /** The contexts of the messages. */
+  readonly links?: readonly Link[] | undefined;
+}
+
+/** An operation, and what was looked up for it. */
+export class ObservedOperation {
+  readonly operation: MessagingOperation;
+  readonly tracer: Tracer;
+  readonly spanName: string;
+  readonly options: SpanOptions;
+  readonly attributes: Attributes;
+  readonly instruments: MessagingInstruments;
+  /** Undefined where instruments cannot be bound, as those of another SDK. */
+  readonly duration: BoundHistogram | undefined;
+
+  constructor(operation: MessagingOperation, tracer: Tracer, instruments: MessagingInstruments) {
+    this.operation = operation;
+    this.tracer = tracer;
+    this.spanName = spanNameOf(operation);
+    this.options = { kind: kindOfSpan[operation.type] };
+    this.attributes = metricAttributesOf(operation);
+    this.instruments = instruments;
+    this.duration = (instruments.duration as BindableHistogram).bind?.(this.attributes);
+  }
+
+  /** Starts it in the active context; undefined where tracing is suppressed. */
+  start(messages: number, origin?: Origin): MessagingCall | undefined {
+    const active = ObservabilityContext.active();
+    return active.suppressed
+      ? undefined
+      : new MessagingCall(this, messages, origin?.parent ?? active, origin?.links);
+  }
+
+  /** Starts the processing of one message, as a child of what has created it, to which it links too as the conventions ask. */
+  startFrom(headers: Headers | undefined): MessagingCall | undefined {
+    const parent = creationContext(headers);
+    return this.start(1, { parent, links: parent.identity && [{ context: parent.identity }] });
+  }
+}
+
+/** An operation that is under way. */
+export class MessagingCall {
+  readonly span: Span;
+  readonly parent: ObservabilityContext;
+  /** That of the span, sampled or not. */
+  readonly context: ObservabilityContext;
+  /** How many messages it has moved. */
+  messages: number;
+  readonly #observed: ObservedOperation;
+  readonly #startedMs: number = performance.now();
+  #isOver = false;
+
+  constructor(
+    observed: ObservedOperation,
+    messages: number,
+    parent: ObservabilityContext,
+    links: readonly Link[] | undefined,
+  ) {
+    const { tracer, spanName, options, operation, attributes } = observed;
+    this.#observed = observed;
+    this.messages = messages;
+    this.parent = parent;
+    this.span = tracer.startSpan(
+      spanName,
+      links === undefined ? options : { ...options, links: [...links] },
+      parent,
+    );
+    this.context = parent.withSpan(this.span);
+    if (!this.span.isRecording()) return;
+    this.span.setAttributes(attributes);
+    if (operation.isAnonymous) {
+      this.span.setAttribute(Messaging.destination, operation.destination ?? '');
+      this.span.setAttribute(Messaging.anonymous, true);
+    }
+  }
+
+  /**
+   * A copy of the headers with the context of the span in it. Headers that have one already keep it, and the span is linked to it:
+   * whoever put it there has created the message.
+   */
+  inject<Given extends Headers>(headers: Given | undefined): Given {
+    const sent: Record<string, unknown> = { ...headers };
+    const created = creationContext(headers).identity;
+    if (created === undefined) propagation.inject(this.context, sent, setter);
+    else if (this.span.isRecording()) this.span.addLink({ context: created });
+    return sent as Given;
+  }
+
+  /** What `work` gives; if it throws, that is the failure of the call. */
+  guard<Result>(work: () => Result): Result {
+    try {
+      return work();
+    } catch (error) {
+      this.end(failureOf(error));
+      throw error;
+    }
+  }
+
+  /** Does what the application does with messages, in the context of the span, and ends with it, be it a promise or not. */
+  run<Result>(work: () => Result): Result {
+    return this.guard(() => observedPromise(this.context.run(work), this, failureOf));
+  }
+
+  /** What comes after the first time is of no effect. Never throws. */
+  end(failure?: MessagingFailure): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    attempt(this.#observed.operation.system, () => this.#end(failure));
+  }
+
+  #end(failure: MessagingFailure | undefined): void {
+    const { span, context, messages } = this;
+    const { duration, attributes, instruments } = this.#observed;
+    const seconds = (performance.now() - this.#startedMs) / 1000;
+    const outcome =
+      failure === undefined ? attributes : { ...attributes, [Messaging.errorType]: failure.type };
+    if (failure === undefined && duration !== undefined) duration.record(seconds, context);
+    else instruments.duration.record(seconds, outcome, context);
+    if (messages > 0) instruments.messages.add(messages, outcome, context);
+    if (failure !== undefined && span.isRecording()) {
+      span.setAttribute(Messaging.errorType, failure.type);
+      if (failure.error instanceof Error) span.recordException(failure.error);
+      span.setStatus({ code: SpanStatusCode.ERROR });
+    }
+    span.end();
+  }
+}
+
+/** Makes the spans and metrics of everything that is done with messages. */
+export class MessagingClient {
+  readonly #tracer = trace.getTracer(MESSAGING_SCOPE);
+  readonly #instruments = createInstruments(metrics.getMeter(MESSAGING_SCOPE));
+
+  /** Asked once for each operation. */
+  observe(operation: MessagingOperation): ObservedOperation {
+    return new ObservedOperation(operation, this.#tracer, this.#instruments[operation.type]);
+  }
+}
