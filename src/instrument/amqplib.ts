@@ -2,7 +2,7 @@
 import { AmqpBroker, type AmqpMessage, describeReceived, type PublishOptions } from './amqp-broker.ts';
 import { inActiveContext, isCallback } from './callback-context.ts';
 import { attempt } from './fault.ts';
-import { creationContext, failureOf, type MessagingCall, MessagingClient } from './messaging-client.ts';
+import { failureOf, linkToMessages, type MessagingCall, MessagingClient } from './messaging-client.ts';
 import { exported, onPackageLoad } from './module-hooks.ts';
 import { observedPromise } from './observed-promise.ts';
 
@@ -190,7 +190,6 @@ function take(call: MessagingCall, got: unknown): void {
   const message = got as AmqpMessage;
   call.messages = 1;
   if (!call.span.isRecording()) return;
-  const { identity } = creationContext(message.properties.headers);
-  if (identity !== undefined) call.span.addLink({ context: identity });
+  linkToMessages(call.span, [message.properties.headers]);
   describeReceived(call.span, message);
 }

@@ -14,6 +14,7 @@ import { instrumentHttpServer } from './http-server.ts';
 import { instrumentHttp2Client } from './http2-client.ts';
 import { instrumentHttp2Server } from './http2-server.ts';
 import { instrumentIoredis } from './ioredis.ts';
+import { instrumentKafkajs } from './kafkajs.ts';
 import { instrumentKoa } from './koa.ts';
 import { onPackageLoad } from './module-hooks.ts';
 import { instrumentMysql2 } from './mysql2.ts';
@@ -44,6 +45,7 @@ const instrumentations: ReadonlyMap<string, () => void> = new Map([
   ['ioredis', instrumentIoredis],
   ['redis', instrumentRedis],
   ['amqplib', instrumentAmqplib],
+  ['kafkajs', instrumentKafkajs],
   // Before those of the libraries that may write to the console: they ask whether it is observed.
   ['console', instrumentConsole],
   ['pino', instrumentLoadedPino],

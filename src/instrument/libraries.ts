@@ -161,6 +161,15 @@ export const libraries: readonly Library[] = [
     early: 'brokers are told by their addresses, not by their names',
   },
   {
+    name: 'kafkajs',
+    instrumentation: 'kafkajs',
+    from: 1,
+    to: 2,
+    signature: 'Consumer groupId must be a non-empty string',
+    bundled: notObserved('kafkajs'),
+    early: 'producers and consumers that were made before are not observed',
+  },
+  {
     name: 'winston',
     instrumentation: 'winston',
     from: 3,
@@ -178,7 +187,6 @@ export const otherInstrumentations: Readonly<Record<string, string>> = {
   'cassandra-driver': 'cassandra-driver',
   dataloader: 'dataloader',
   'generic-pool': 'generic-pool',
-  kafkajs: 'kafkajs',
   knex: 'knex',
   memcached: 'memcached',
   mongodb: 'mongodb',

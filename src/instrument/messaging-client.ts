@@ -2,6 +2,7 @@
 import type { Attributes, Link, Span, SpanOptions, TextMapGetter, TextMapSetter } from '@opentelemetry/api';
 import { metrics, propagation, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api';
 import { type BindableHistogram, type BoundHistogram, ObservabilityContext } from '../index.ts';
+import { BoundedCache } from './bounded-cache.ts';
 import { errorType } from './error-type.ts';
 import { attempt } from './fault.ts';
 import {
@@ -52,6 +53,17 @@ const getter: TextMapGetter<Headers> = {
 export function creationContext(headers: Headers | undefined): ObservabilityContext {
   if (headers === undefined || headers === null) return ObservabilityContext.root;
   return ObservabilityContext.from(propagation.extract(ObservabilityContext.root, headers, getter));
+}
+
+/** Links of a span to the messages of one batch. */
+const LINKS_MAX = 128;
+
+/** Links the span of a batch to what has created its messages, as far as they tell, to the first of them if there are many. */
+export function linkToMessages(span: Span, headers: readonly (Headers | undefined)[]): void {
+  for (const each of headers.slice(0, LINKS_MAX)) {
+    const { identity } = creationContext(each);
+    if (identity !== undefined) span.addLink({ context: identity });
+  }
 }
 
 /** What an operation comes from, if not from what is active. */
@@ -139,9 +151,9 @@ export class MessagingCall {
    */
   inject<Given extends Headers>(headers: Given | undefined): Given {
     const sent: Record<string, unknown> = { ...headers };
-    const created = creationContext(headers).identity;
-    if (created === undefined) propagation.inject(this.context, sent, setter);
-    else if (this.span.isRecording()) this.span.addLink({ context: created });
+    const { identity } = creationContext(headers);
+    if (identity === undefined) propagation.inject(this.context, sent, setter);
+    else if (this.span.isRecording()) this.span.addLink({ context: identity });
     return sent as Given;
   }
 
@@ -182,6 +194,30 @@ export class MessagingCall {
       span.setStatus({ code: SpanStatusCode.ERROR });
     }
     span.end();
+  }
+}
+
+/** Destinations of one generation that are remembered. */
+const DESTINATIONS_MAX = 500;
+
+/** One and the same operation on many destinations. */
+export class OperationsByDestination {
+  readonly #client: MessagingClient;
+  readonly #action: Omit<MessagingOperation, 'destination'>;
+  readonly #known = new BoundedCache<ObservedOperation>(DESTINATIONS_MAX);
+
+  constructor(client: MessagingClient, action: Omit<MessagingOperation, 'destination'>) {
+    this.#client = client;
+    this.#action = action;
+  }
+
+  on(destination: string): ObservedOperation {
+    let operation = this.#known.get(destination);
+    if (operation === undefined) {
+      operation = this.#client.observe({ ...this.#action, destination });
+      this.#known.set(destination, operation);
+    }
+    return operation;
   }
 }
 

@@ -23,6 +23,7 @@ const covered: ReadonlyMap<string, readonly string[]> = new Map([
   ['ioredis', ['ioredis']],
   ['redis', ['redis']],
   ['amqplib', ['amqplib']],
+  ['kafkajs', ['kafkajs']],
   ['pino', ['pino']],
   ['winston', ['winston']],
   ['runtime-node', ['runtime-metrics']],

@@ -91,7 +91,7 @@ function manifestOf(library: string): { name: string; version: string } | undefi
 }
 
 /** The rows of the page's table, each as its cells. */
-function rowsIn(text: string): string[][] {
+export function rowsIn(text: string): string[][] {
   return text
     .split('\n')
     .filter(line => line.startsWith('| '))

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import type { DecodedSpan } from 'tricord/otlp';
 import { hex } from '../decoded-records.ts';
-import { rabbitmqMissing, startRabbitmq } from '../servers/brokers.ts';
+import { kafkaMissing, rabbitmqMissing, startKafka, startRabbitmq } from '../servers/brokers.ts';
 import type { RunningServer } from '../servers/server-process.ts';
 import { root } from '../source-tree.ts';
 import { TestCollector } from '../transport/test-collector.ts';
@@ -16,7 +16,7 @@ interface Library {
   start(): Promise<RunningServer>;
   /** From the span of what sends to the span of what works on the message. */
   readonly spans: readonly string[];
-  /** A script in which what works on a message fails and nobody handles that; `port` is known to it. */
+  /** A script in which sending or working on a message fails and nobody handles that; `port` is known to it. */
   readonly careless: string;
 }
 
@@ -32,6 +32,13 @@ const libraries: Readonly<Record<string, Library>> = {
         channel.sendToQueue('careless', Buffer.from(''));
       });`,
   },
+  kafkajs: {
+    skip: kafkaMissing,
+    start: startKafka,
+    spans: ['send', 'send jobs', 'process jobs', 'work'],
+    careless: `const kafka = new (require('kafkajs').Kafka)({ brokers: ['127.0.0.1:' + port], logLevel: 0 });
+      void kafka.producer().send({ topic: 'nonsense', messages: [{ value: '' }] });`,
+  },
 };
 
 let collector: TestCollector;
@@ -42,10 +49,13 @@ afterEach(() => collector.stop());
 
 const flagsOf = { 'messaging.cjs': '--require', 'messaging.mjs': '--import' } as const;
 
+/** Node warns of what kafkajs does, with the agent or without. */
+const quiet = ['--disable-warning=TimeoutNegativeWarning'];
+
 /** Runs the application under the agent; resolves with the names of the spans above that of its work, from the first on. */
 async function spansOf(application: keyof typeof flagsOf, library: string, env = {}): Promise<string[]> {
   const { code, stderr } = await run(join(root, 'test/register/apps', application), {
-    flags: [flagsOf[application], registerFile],
+    flags: [flagsOf[application], registerFile, ...quiet],
     env: { ...env, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, LIBRARY: library },
   });
   assert.deepEqual([code, stderr], [0, '']);
@@ -80,7 +90,7 @@ for (const [library, { skip, start, spans, careless }] of Object.entries(librari
       const script = `const port = ${server.port}; ${careless}`;
       const ending = async (flags: readonly string[]): Promise<unknown[]> => {
         const { code, signal, stdout, stderr } = await run(script, { flags });
-        return [code, signal, stdout, /nonsense/.test(stderr)];
+        return [code, signal, stdout, /nonsense|disconnected/.test(stderr)];
       };
       const [withIt, without] = await Promise.all([ending(withAgent), ending(withNothing)]);
       assert.deepEqual(withIt, without);

@@ -1,4 +1,6 @@
 // The brokers of messages that tests run against.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { freePort, missing, type RunningServer, type ServerKind, start } from './server-process.ts';
 
 /** Where nodes of Erlang find each other: a RabbitMQ without one starts it and leaves it behind. */
@@ -56,4 +58,57 @@ export async function startRabbitmq(): Promise<RunningServer> {
       await names.stop();
     },
   };
+}
+
+/** The folder with the jars of a broker of Kafka, 4.0 or later, which no distribution has a package of. */
+const kafkaJars = process.env.TEST_KAFKA_JARS;
+const jvm = ['-Xmx256m', '-XX:TieredStopAtLevel=1', '-Dlog4j2.level=INFO', '-cp', `${kafkaJars}/*`];
+
+const kafka = (controllerPort: number): ServerKind => ({
+  package: 'default-jre-headless',
+  programs: ['java'],
+  folders: [],
+  prepare: ([java], directory) => [
+    ...[java!, ...jvm, 'kafka.tools.StorageTool', 'format', '--standalone'],
+    ...['-t', 'AAAAAAAAAAAAAAAAAAAAAA', '-c', kafkaProperties(directory, { controllerPort, port: 0 })],
+  ],
+  command: ([java], directory, port) => [
+    ...[java!, ...jvm, 'kafka.Kafka', kafkaProperties(directory, { controllerPort, port })],
+  ],
+  ready: /Kafka Server started/,
+  version: /Kafka version: (\d+\.\d+)/,
+});
+
+/** Writes the configuration of a broker that is its own controller; the path. */
+function kafkaProperties(directory: string, { controllerPort, port }: Record<string, number>): string {
+  const path = join(directory, 'server.properties');
+  const listener = `PLAINTEXT://127.0.0.1:${port}`;
+  const properties = {
+    'process.roles': 'broker,controller',
+    'node.id': 1,
+    listeners: `${listener},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'advertised.listeners': listener,
+    'controller.listener.names': 'CONTROLLER',
+    'controller.quorum.bootstrap.servers': `127.0.0.1:${controllerPort}`,
+    'log.dirs': join(directory, 'data'),
+    'offsets.topic.num.partitions': 1,
+    'offsets.topic.replication.factor': 1,
+    'transaction.state.log.replication.factor': 1,
+    'transaction.state.log.min.isr': 1,
+    'group.initial.rebalance.delay.ms': 0,
+  };
+  const lines = Object.entries(properties).map(([name, value]) => `${name}=${value}\n`);
+  writeFileSync(path, lines.join(''));
+  return path;
+}
+
+/** Why a test of Kafka has to be skipped, and what would help; false when it need not. */
+export const kafkaMissing: string | false =
+  kafkaJars === undefined
+    ? 'TEST_KAFKA_JARS is not set to a folder of jars: mvn -f test/servers/kafka dependency:copy-dependencies -DoutputDirectory=FOLDER'
+    : missing(kafka(0));
+
+/** Starts a broker of Kafka, which creates topics when they are asked for; resolves when it takes connections. */
+export async function startKafka(): Promise<RunningServer> {
+  return start(kafka(await freePort()));
 }

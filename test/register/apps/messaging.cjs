@@ -1,6 +1,7 @@
 // A CommonJS application that sends one message under a span by the library that its environment names, and works on it.
 const { trace } = require('@opentelemetry/api');
 const { BROKER_PORT } = process.env;
+const id = String(process.pid);
 
 const work = () => trace.getTracer('application').startSpan('work').end();
 
@@ -12,6 +13,21 @@ const brokers = {
     await send(() => channel.sendToQueue('jobs', Buffer.from('')));
     await new Promise(resolve => channel.consume('jobs', () => resolve(work()), { noAck: true }));
     await connection.close();
+  },
+  async kafkajs(send) {
+    const kafka = new (require('kafkajs').Kafka)({ brokers: [`127.0.0.1:${BROKER_PORT}`], logLevel: 0 });
+    const producer = kafka.producer();
+    await producer.connect();
+    await send(() => producer.send({ topic: 'jobs', messages: [{ value: id }] }));
+    await producer.disconnect();
+    const consumer = kafka.consumer({ groupId: id });
+    await consumer.connect();
+    await consumer.subscribe({ topic: 'jobs', fromBeginning: true });
+    await new Promise(resolve => {
+      const isOurs = message => String(message.value) === id;
+      consumer.run({ eachMessage: async ({ message }) => isOurs(message) && resolve(work()) });
+    });
+    await consumer.disconnect();
   },
 };
 
