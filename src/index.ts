@@ -1,4 +1,5 @@
 // `tricord`: starts the agent and wires its parts; the public API.
+import { isMainThread } from 'node:worker_threads';
 import { context, diag, logs, metrics, propagation, trace } from '@opentelemetry/api';
 import { CollectorWatch } from './collector-watch.ts';
 import { configured } from './configuration.ts';
@@ -10,8 +11,9 @@ import { OptionError } from './errors.ts';
 import { flushAtExit } from './exit.ts';
 import { ExportDurations } from './export-durations.ts';
 import { LoggerProvider } from './log/logger-provider.ts';
-import { MeterProvider } from './metrics/meter-provider.ts';
+import { MeterProvider, type MeterProviderOptions } from './metrics/meter-provider.ts';
 import { processProducers, registerMetricProducer } from './metrics/metric-producer.ts';
+import { ThreadShare } from './metrics/thread-share.ts';
 import { type CheckedView, checkedViews, type View } from './metrics/view.ts';
 import { diagLevel, diagLogger } from './notices.ts';
 import type { Options } from './options.ts';
@@ -115,6 +117,8 @@ class Agent implements Tricord {
   readonly #watch: CollectorWatch;
   readonly #transport: Transport;
   readonly #meters: MeterProvider;
+  /** In a worker thread whose measurements the main thread adds to its own. */
+  readonly #share: ThreadShare | undefined;
   readonly #tracers: TracerProvider | undefined;
   readonly #loggers: LoggerProvider | undefined;
   readonly #contexts = new ContextManager();
@@ -141,7 +145,8 @@ class Agent implements Tricord {
     if (options.doctor) this.#tell(startLine(options, resource));
     this.#transport = openTransport(options, resource, this.#watch, () => this.#collectSync());
     const collected = (seconds: number): void => this.#timeCollection?.(seconds);
-    this.#meters = createMeterProvider(options, views, this.#transport, collected);
+    this.#share = this.#collects ? ThreadShare.find() : undefined;
+    this.#meters = createMeterProvider(options, views, this.#transport, { collected, share: this.#share });
     this.#tracers = options.tracesExporter === 'otlp' ? this.#tracerProvider() : undefined;
     this.#loggers =
       options.logsExporter === 'otlp' ? createLoggerProvider(options, this.#transport) : undefined;
@@ -169,6 +174,11 @@ class Agent implements Tricord {
 
   /** Collects from now on, and measures the agent itself. */
   #measure(): void {
+    if (isMainThread)
+      this.#meters.gather(
+        () => this.flush(),
+        () => this.#transport.isSpawning,
+      );
     if (this.options.sdkMetrics) this.#measureItself();
     this.#meters.start();
   }
@@ -247,7 +257,9 @@ class Agent implements Tricord {
 
   async flush(): Promise<boolean> {
     if (this.#collects && this.#down === undefined) await this.#meters.collect();
-    return this.#transport.flush(this.options.flushTimeout);
+    const { flushTimeout } = this.options;
+    const flushes = [this.#transport.flush(flushTimeout), this.#share?.flush(flushTimeout) ?? true];
+    return (await Promise.all(flushes)).every(Boolean);
   }
 
   #collectSync(): void {
@@ -271,6 +283,7 @@ class Agent implements Tricord {
     for (const api of this.#served) api.disable();
     this.#loggers?.shutdown();
     if (this.#collects) await this.#meters.shutdown();
+    this.#share?.close();
     this.#forgetDurations();
     const delivered = await this.#transport.shutdown(this.options.flushTimeout);
     this.#unwatch();
@@ -296,7 +309,7 @@ function createMeterProvider(
   options: Readonly<Options>,
   views: readonly CheckedView[],
   { sink }: Transport,
-  collected: (seconds: number) => void,
+  wiring: Pick<MeterProviderOptions, 'collected' | 'share'>,
 ): MeterProvider {
   const { cardinalityLimit, exemplarFilter, histogramAggregation, temporalityPreference } = options;
   return new MeterProvider({
@@ -305,7 +318,7 @@ function createMeterProvider(
     interval: options.metricExportInterval,
     timeout: options.metricExportTimeout,
     producers: processProducers,
-    collected,
+    ...wiring,
   });
 }
 

@@ -89,6 +89,11 @@ export class Clock {
     return (millis - this.#anchorSeconds * 1000) * NANOS_PER_MS - this.#anchorSubsecondNanos;
   }
 
+  /** Milliseconds since the Unix epoch of nanoseconds since the anchor. */
+  toUnixMillis(nanos: number): number {
+    return this.#anchorSeconds * 1000 + (this.#anchorSubsecondNanos + nanos) / NANOS_PER_MS;
+  }
+
   #convert(time: TimeInput | undefined): number {
     if (typeof time === 'number') {
       if (time >= PERFORMANCE_NOW_MS_MAX) return this.fromUnixMillis(time);

@@ -1,12 +1,14 @@
 // What every aggregation has: its metric's description, its series, its exemplars, and the interval it is read for.
 import type { Attributes, Context } from '@opentelemetry/api';
 import { Labels } from '../context/labels.ts';
-import { AggregationTemporality } from '../transport/otlp/metrics.ts';
+import { AggregationTemporality, type MetricRecord } from '../transport/otlp/metrics.ts';
+import type { AttributeList } from '../transport/otlp/record.ts';
 import type { AttributeFilter } from './attribute-filter.ts';
 import { type ExemplarRules, ExemplarSlots } from './exemplar-slots.ts';
 import { measuredUnder } from './measurement-context.ts';
 import { warnOfOverflow } from './overflow-warning.ts';
 import { type SeriesBounds, SeriesIndex } from './series-index.ts';
+import { moveToFront, ownMemory, type SlotMemory } from './slots.ts';
 
 /** How a stream presents itself on the wire. */
 export interface Descriptor {
@@ -23,6 +25,8 @@ export interface StreamRules {
   readonly temporality: AggregationTemporality;
   /** Which attributes make a series; undefined for all. */
   readonly filter: AttributeFilter | undefined;
+  /** Where the slots lie; by default in memory that only this thread sees. */
+  readonly memory?: SlotMemory | undefined;
 }
 
 /**
@@ -43,14 +47,18 @@ export abstract class Aggregation {
   readonly unit: string;
   readonly temporality: AggregationTemporality;
   readonly exemplars: ExemplarSlots;
-  protected readonly series: SeriesIndex;
+  readonly series: SeriesIndex;
+  protected slots: Float64Array = new Float64Array(0);
+  /** Slots of a series. */
+  readonly #width: number;
   /** Nanoseconds since the anchor: when the values were read. */
   protected time = 0;
   /** Nanoseconds since the anchor: when they were read before, or the instrument was made. */
   protected intervalStart: number;
   readonly #rules: StreamRules;
 
-  constructor({ name, description, unit }: Descriptor, rules: StreamRules) {
+  constructor({ name, description, unit }: Descriptor, rules: StreamRules, width: number) {
+    this.#width = width;
     this.name = name;
     this.description = description;
     this.unit = unit;
@@ -59,7 +67,7 @@ export abstract class Aggregation {
     this.#rules = rules;
     this.exemplars = new ExemplarSlots(rules.exemplars);
     this.series = new SeriesIndex(rules.bounds, {
-      startTime: () => (this.isDelta ? this.intervalStart : rules.clock.now()),
+      begins: series => this.#begins(series),
       overflows: sets => warnOfOverflow(name, rules.bounds.cardinalityLimit, sets),
     });
   }
@@ -70,6 +78,32 @@ export abstract class Aggregation {
 
   protected get isDelta(): boolean {
     return this.temporality === AggregationTemporality.delta;
+  }
+
+  /** Makes room for a series; returns its start time. */
+  #begins(series: number): number {
+    const { memory = ownMemory, clock } = this.#rules;
+    const end = (series + 1) * this.#width;
+    const before = this.slots.length;
+    if (end > before) {
+      this.slots = memory.grown(this.slots, end, this.#width);
+      this.clear(before);
+    }
+    memory.begins(this.series.attributes[series]!);
+    return this.isDelta ? this.intervalStart : clock.now();
+  }
+
+  /** The number of the series of a measurement. May throw what a getter of `attributes` throws. */
+  find(attributes: Attributes | undefined, context: Context | undefined): number {
+    return this.series.find(attributes, this.labelsUnder(context));
+  }
+
+  /** The number of a series that another thread has; it began there. */
+  seriesNamed(name: string, attributes: AttributeList, startTime: number): number {
+    const { size } = this;
+    const series = this.series.findNamed(name, attributes);
+    if (series === size && !this.isDelta) this.series.startTimes[series] = startTime;
+    return series;
   }
 
   /** The labels that the series of a measurement depends on; where none becomes an attribute, no context is looked for. */
@@ -94,8 +128,18 @@ export abstract class Aggregation {
 
   /** Forgets the first `count` series. */
   protected forget(count: number): void {
+    this.clear(moveToFront(this.slots, this.#width, count, this.size));
     this.series.forget(count);
   }
+
+  /** Forgets everything, the memory included. */
+  restart(): void {
+    this.series.forget(this.size);
+    this.slots = new Float64Array(0);
+  }
+
+  /** Gives slots, which are 0 from `_from` on, the values that they have before the first measurement. */
+  protected clear(_from: number): void {}
 }
 
 /** An aggregation that measurements are added to one by one. May throw what a getter of `attributes` throws. */
@@ -110,3 +154,24 @@ export interface SeriesRecorder extends Recorder {
   seriesOf(attributes: Attributes): number;
   recordIn(series: number, value: number, context: Context | undefined): void;
 }
+
+/** An aggregation of measurements: of this thread, and of others, which have aggregated theirs in the same way. */
+export abstract class MeasuredAggregation extends Aggregation implements SeriesRecorder {
+  abstract record(value: number, attributes: Attributes | undefined, context: Context | undefined): void;
+  abstract recordIn(series: number, value: number, context: Context | undefined): void;
+  /**
+   * Adds what another thread has measured.
+   *
+   * @param now the slots of the series there
+   * @param before what of them has been added already
+   */
+  abstract merge(series: number, now: Float64Array, before: Float64Array): void;
+  /** Which of the exemplars' slots a measurement belongs to. */
+  abstract exemplarSlot(series: number, value: number): number;
+
+  seriesOf(attributes: Attributes): number {
+    return this.series.known(attributes, Labels.empty);
+  }
+}
+
+export type MeasuredMetric = MeasuredAggregation & MetricRecord;

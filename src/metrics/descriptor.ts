@@ -47,7 +47,7 @@ export class InstrumentDescriptor implements NumberDescriptor {
   }
 
   /** Of instruments with the same name: whether they are one and the same. */
-  equals(other: InstrumentDescriptor): boolean {
+  equals(other: Pick<InstrumentDescriptor, 'kind' | 'unit' | 'integer'>): boolean {
     return this.kind === other.kind && this.unit === other.unit && this.integer === other.integer;
   }
 

@@ -1,10 +1,11 @@
 // Keeps, per slot, one measurement of the interval as an exemplar: each that may serve with the same chance.
 import type { Attributes, Context } from '@opentelemetry/api';
-import { randomWord, type SpanIdentity } from '../context/identity.ts';
+import { randomWord } from '../context/identity.ts';
 import { Labels } from '../context/labels.ts';
 import type { ObservabilityContext } from '../context/observability-context.ts';
 import type { ExemplarRecord } from '../transport/otlp/metrics.ts';
 import type { AttributeList } from '../transport/otlp/record.ts';
+import type { IdWords } from '../transport/otlp/trace.ts';
 import { measuredUnder } from './measurement-context.ts';
 import { grown } from './slots.ts';
 
@@ -15,7 +16,7 @@ export type ExemplarFilter = 'trace_based' | 'always_on' | 'always_off';
 class Slot implements ExemplarRecord {
   value = 0;
   time = 0;
-  identity: SpanIdentity | undefined;
+  identity: IdWords | undefined;
   labels: Labels = Labels.empty;
   /** Attributes of the measurement that a view left out. */
   rest: AttributeList | undefined;
@@ -72,15 +73,40 @@ export class ExemplarSlots {
 
   #offer(index: number, seen: number, value: number, context: ObservabilityContext): void {
     if (this.#rules.filter === 'trace_based' && context.identity?.sampled !== true) return;
-    const slot = this.#slots[index] ?? this.#newSlot(index);
+    const slot = this.#slotFor(index, seen);
     slot.value = value;
     slot.time = this.#rules.clock.now();
     slot.identity = context.identity;
     slot.labels = context.labels;
     slot.rest = this.measured && this.#rules.rest?.(this.measured);
+  }
+
+  /** Takes what another thread has kept; where there is one already, either stays. */
+  put(index: number, { value, time, identity, filteredAttributes }: ExemplarRecord): void {
+    if (this.#rules.filter === 'always_off') return;
+    if (index >= this.#seen.length) this.#grow(index);
+    const seen = this.#seen[index]! + 1;
+    this.#seen[index] = seen;
+    if (this.#next[index] !== 0 && randomWord() < 0) return;
+    const slot = this.#slotFor(index, seen);
+    slot.value = value;
+    slot.time = time;
+    slot.identity = identity;
+    slot.labels = Labels.empty;
+    slot.rest = filteredAttributes;
+  }
+
+  /** Whether there is none in this interval. */
+  get isEmpty(): boolean {
+    return this.#empty;
+  }
+
+  /** The slot, to keep the measurement that is the `seen`-th; draws which one will be the next. */
+  #slotFor(index: number, seen: number): Slot {
     // The chance that none of those up to the n-th is kept is seen / n.
     this.#next[index] = Math.floor((seen * TWO_32) / ((randomWord() >>> 0) + 1)) + 1;
     this.#empty = false;
+    return this.#slots[index] ?? this.#newSlot(index);
   }
 
   #grow(index: number): void {

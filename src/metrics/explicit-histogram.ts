@@ -1,9 +1,8 @@
 // Histograms with fixed bucket bounds.
 import type { Attributes, Context } from '@opentelemetry/api';
-import { Labels } from '../context/labels.ts';
 import type { HistogramPoint, HistogramRecord } from '../transport/otlp/metrics.ts';
-import { Aggregation, type Descriptor, type SeriesRecorder, type StreamRules } from './aggregation.ts';
-import { grown, moveToFront } from './slots.ts';
+import { type Descriptor, MeasuredAggregation, type StreamRules } from './aggregation.ts';
+import { known } from './slots.ts';
 
 /** The default bounds of the metrics SDK specification, "Explicit Bucket Histogram Aggregation". */
 export const defaultBounds: readonly number[] = [
@@ -29,13 +28,12 @@ const EXTRA = 3;
  *
  * Invariant: bucket i counts the measurements in (bounds[i - 1], bounds[i]]; the point's count is the sum of its buckets.
  */
-export class ExplicitHistogram extends Aggregation implements SeriesRecorder, HistogramRecord {
+export class ExplicitHistogram extends MeasuredAggregation implements HistogramRecord {
   readonly type = 'histogram';
   readonly #bounds: Float64Array;
   readonly #buckets: number;
   readonly #width: number;
   readonly #extras: HistogramExtras;
-  #slots: Float64Array = new Float64Array(0);
 
   /** @param bounds finite and strictly ascending */
   constructor(
@@ -44,26 +42,22 @@ export class ExplicitHistogram extends Aggregation implements SeriesRecorder, Hi
     bounds: readonly number[],
     extras: HistogramExtras,
   ) {
-    super(descriptor, rules);
+    const buckets = bounds.length + 1;
+    super(descriptor, rules, buckets + EXTRA);
     this.#bounds = Float64Array.from(bounds);
-    this.#buckets = bounds.length + 1;
-    this.#width = this.#buckets + EXTRA;
+    this.#buckets = buckets;
+    this.#width = buckets + EXTRA;
     this.#extras = extras;
   }
 
   record(value: number, attributes: Attributes | undefined, context: Context | undefined): void {
-    this.recordIn(this.series.find(attributes, this.labelsUnder(context)), value, context);
-  }
-
-  seriesOf(attributes: Attributes): number {
-    return this.series.known(attributes, Labels.empty);
+    this.recordIn(this.find(attributes, context), value, context);
   }
 
   recordIn(series: number, value: number, context: Context | undefined): void {
     const first = series * this.#width;
-    if (first >= this.#slots.length) this.#grow(series);
     const bucket = this.#bucketOf(value);
-    const slots = this.#slots;
+    const { slots } = this;
     const extra = first + this.#buckets;
     slots[first + bucket]! += 1;
     slots[extra + SUM]! += value;
@@ -85,36 +79,41 @@ export class ExplicitHistogram extends Aggregation implements SeriesRecorder, Hi
     return low;
   }
 
-  #grow(series: number): void {
-    const before = this.#slots.length;
-    this.#slots = grown(this.#slots, (series + 1) * this.#width);
-    this.#clearExtremes(before);
+  /** How far those of one interval alone reach is not known of another thread: it never begins anew. */
+  merge(series: number, now: Float64Array, before: Float64Array): void {
+    const { slots } = this;
+    const first = series * this.#width;
+    const extra = first + this.#buckets;
+    for (let i = 0; i <= this.#buckets + SUM; i++) slots[first + i]! += now[i]! - before[i]!;
+    const { isDelta } = this;
+    const [min, max] = [now[this.#buckets + MIN]!, now[this.#buckets + MAX]!];
+    slots[extra + MIN] = isDelta ? Number.NaN : Math.min(slots[extra + MIN]!, min);
+    slots[extra + MAX] = isDelta ? Number.NaN : Math.max(slots[extra + MAX]!, max);
   }
 
-  #clearExtremes(from: number): void {
-    for (let at = from + this.#buckets; at < this.#slots.length; at += this.#width) {
-      this.#slots[at + MIN] = Number.POSITIVE_INFINITY;
-      this.#slots[at + MAX] = Number.NEGATIVE_INFINITY;
+  exemplarSlot(series: number, value: number): number {
+    return series * this.#buckets + this.#bucketOf(value);
+  }
+
+  protected override clear(from: number): void {
+    for (let at = from + this.#buckets; at < this.slots.length; at += this.#width) {
+      this.slots[at + MIN] = Number.POSITIVE_INFINITY;
+      this.slots[at + MAX] = Number.NEGATIVE_INFINITY;
     }
-  }
-
-  protected override forget(count: number): void {
-    this.#clearExtremes(moveToFront(this.#slots, this.#width, count, this.size));
-    super.forget(count);
   }
 
   point(index: number): HistogramPoint {
     const first = index * this.#width;
     const extra = first + this.#buckets;
-    const counts = this.#slots.subarray(first, extra);
+    const counts = this.slots.subarray(first, extra);
     return {
       attributes: this.series.attributes[index]!,
       startTime: this.series.startTimes[index]!,
       time: this.time,
       count: counts.reduce((total, count) => total + count, 0),
-      sum: this.#extras.sum ? this.#slots[extra + SUM] : undefined,
-      min: this.#extras.minMax ? this.#slots[extra + MIN] : undefined,
-      max: this.#extras.minMax ? this.#slots[extra + MAX] : undefined,
+      sum: this.#extras.sum ? this.slots[extra + SUM] : undefined,
+      min: this.#extras.minMax ? known(this.slots[extra + MIN]!) : undefined,
+      max: this.#extras.minMax ? known(this.slots[extra + MAX]!) : undefined,
       bounds: this.#bounds,
       counts,
       exemplars: this.exemplars.since(index * this.#buckets, this.#buckets),

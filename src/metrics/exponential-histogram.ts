@@ -1,9 +1,8 @@
 // Histograms whose bucket bounds are powers of a base that adapts to the range of the measurements.
 import type { Attributes, Context } from '@opentelemetry/api';
-import { Labels } from '../context/labels.ts';
 import type { ExponentialHistogramPoint, ExponentialHistogramRecord } from '../transport/otlp/metrics.ts';
-import { Aggregation, type Descriptor, type SeriesRecorder, type StreamRules } from './aggregation.ts';
-import { grown, moveToFront } from './slots.ts';
+import { type Descriptor, MeasuredAggregation, type StreamRules } from './aggregation.ts';
+import { known } from './slots.ts';
 
 /** How large and how fine exponential histograms are. */
 export interface ExponentialShape {
@@ -65,72 +64,83 @@ export function bucketIndex(value: number, scale: number): number {
  * two buckets hold all doubles.
  * Measurements are not negative.
  */
-export class ExponentialHistogram extends Aggregation implements SeriesRecorder, ExponentialHistogramRecord {
+export class ExponentialHistogram extends MeasuredAggregation implements ExponentialHistogramRecord {
   readonly type = 'exponentialHistogram';
   readonly #shape: ExponentialShape;
   readonly #width: number;
   readonly #exemplars: number;
-  #slots: Float64Array = new Float64Array(0);
 
   /** @param shape `maxSize` at least 2 */
   constructor(descriptor: Descriptor, rules: StreamRules, shape: ExponentialShape) {
-    super(descriptor, rules);
+    super(descriptor, rules, BUCKETS + shape.maxSize);
     this.#shape = shape;
     this.#width = BUCKETS + shape.maxSize;
     this.#exemplars = Math.min(shape.maxSize, EXEMPLARS_MAX);
   }
 
   record(value: number, attributes: Attributes | undefined, context: Context | undefined): void {
-    this.recordIn(this.series.find(attributes, this.labelsUnder(context)), value, context);
-  }
-
-  seriesOf(attributes: Attributes): number {
-    return this.series.known(attributes, Labels.empty);
+    this.recordIn(this.find(attributes, context), value, context);
   }
 
   recordIn(series: number, value: number, context: Context | undefined): void {
     const first = series * this.#width;
-    if (first >= this.#slots.length) this.#grow(series);
-    const slots = this.#slots;
+    const { slots } = this;
     slots[first + SUM]! += value;
     if (value < slots[first + MIN]!) slots[first + MIN] = value;
     if (value > slots[first + MAX]!) slots[first + MAX] = value;
     if (value === 0) slots[first + ZEROS]! += 1;
-    else slots[this.#place(first, value)]! += 1;
-    this.exemplars.take(series * this.#exemplars + exemplarSlot(value, this.#exemplars), value, context);
+    else slots[this.#place(first, bucketIndex(value, slots[first + SCALE]!))]! += 1;
+    this.exemplars.take(this.exemplarSlot(series, value), value, context);
   }
 
-  #grow(series: number): void {
-    const before = this.#slots.length;
-    this.#slots = grown(this.#slots, (series + 1) * this.#width);
-    this.#clearRanges(before);
+  exemplarSlot(series: number, value: number): number {
+    const magnitude = exponentOf(Math.max(value, SMALLEST_NORMAL));
+    return series * this.#exemplars + ((magnitude + 1022) % this.#exemplars);
   }
 
-  #clearRanges(from: number): void {
-    for (let first = from; first < this.#slots.length; first += this.#width) {
-      this.#slots[first + MIN] = Number.POSITIVE_INFINITY;
-      this.#slots[first + MAX] = Number.NEGATIVE_INFINITY;
-      this.#slots[first + SCALE] = this.#shape.maxScale;
+  /** How far those of one interval alone reach is not known of another thread: it never begins anew. */
+  merge(series: number, now: Float64Array, before: Float64Array): void {
+    const { slots, isDelta } = this;
+    const first = series * this.#width;
+    slots[first + SUM]! += now[SUM]! - before[SUM]!;
+    slots[first + ZEROS]! += now[ZEROS]! - before[ZEROS]!;
+    slots[first + MIN] = isDelta ? Number.NaN : Math.min(slots[first + MIN]!, now[MIN]!);
+    slots[first + MAX] = isDelta ? Number.NaN : Math.max(slots[first + MAX]!, now[MAX]!);
+    const counts = now.slice(BUCKETS, BUCKETS + now[LENGTH]!);
+    const coarser = before[SCALE]! - now[SCALE]!;
+    for (let i = 0; i < before[LENGTH]!; i++)
+      counts[((before[OFFSET]! + i) >> coarser) - now[OFFSET]!]! -= before[BUCKETS + i]!;
+    for (let i = 0; i < counts.length; i++)
+      if (counts[i]! > 0) this.#addTo(first, now[OFFSET]! + i, now[SCALE]!, counts[i]!);
+  }
+
+  /** Adds to a bucket of another scale. */
+  #addTo(first: number, index: number, scale: number, count: number): void {
+    const { slots } = this;
+    while (slots[first + SCALE]! > scale) this.#halve(first);
+    const place = this.#place(first, index >> (scale - slots[first + SCALE]!));
+    slots[place]! += count;
+  }
+
+  protected override clear(from: number): void {
+    for (let first = from; first < this.slots.length; first += this.#width) {
+      this.slots[first + MIN] = Number.POSITIVE_INFINITY;
+      this.slots[first + MAX] = Number.NEGATIVE_INFINITY;
+      this.slots[first + SCALE] = this.#shape.maxScale;
     }
   }
 
-  protected override forget(count: number): void {
-    this.#clearRanges(moveToFront(this.#slots, this.#width, count, this.size));
-    super.forget(count);
-  }
-
-  /** The slot that counts `value`; makes room for it first. */
-  #place(first: number, value: number): number {
-    const slots = this.#slots;
-    const index = bucketIndex(value, slots[first + SCALE]!);
+  /** The slot that counts the bucket `index` of the present scale; makes room for it first. */
+  #place(first: number, index: number): number {
+    const { slots } = this;
     const place = index - slots[first + OFFSET]!;
     if (place >= 0 && place < slots[first + LENGTH]!) return first + BUCKETS + place;
-    return this.#extend(first, value, index);
+    return this.#extend(first, index);
   }
 
   /** Widens the range in use to hold `index`, at a lower scale if it must. */
-  #extend(first: number, value: number, index: number): number {
-    const slots = this.#slots;
+  #extend(first: number, index: number): number {
+    const { slots } = this;
     const length = slots[first + LENGTH]!;
     if (length === 0) {
       slots[first + OFFSET] = index;
@@ -142,7 +152,7 @@ export class ExponentialHistogram extends Aggregation implements SeriesRecorder,
     const high = Math.max(index, offset + length - 1);
     if (high - low >= this.#shape.maxSize) {
       this.#halve(first);
-      return this.#place(first, value);
+      return this.#place(first, index >> 1);
     }
     const counts = first + BUCKETS;
     const shift = offset - low;
@@ -157,7 +167,7 @@ export class ExponentialHistogram extends Aggregation implements SeriesRecorder,
 
   /** Lowers the scale by one: buckets 2i and 2i + 1 become bucket i. */
   #halve(first: number): void {
-    const slots = this.#slots;
+    const { slots } = this;
     const offset = slots[first + OFFSET]!;
     const length = slots[first + LENGTH]!;
     const merged = Math.floor(offset / 2);
@@ -173,7 +183,7 @@ export class ExponentialHistogram extends Aggregation implements SeriesRecorder,
   }
 
   point(index: number): ExponentialHistogramPoint {
-    const slots = this.#slots;
+    const { slots } = this;
     const first = index * this.#width;
     const { minMax } = this.#shape;
     const counts = slots.subarray(first + BUCKETS, first + BUCKETS + slots[first + LENGTH]!);
@@ -184,8 +194,8 @@ export class ExponentialHistogram extends Aggregation implements SeriesRecorder,
       time: this.time,
       count: counts.reduce((total, count) => total + count, zeroCount),
       sum: slots[first + SUM]!,
-      min: minMax ? slots[first + MIN] : undefined,
-      max: minMax ? slots[first + MAX] : undefined,
+      min: minMax ? known(slots[first + MIN]!) : undefined,
+      max: minMax ? known(slots[first + MAX]!) : undefined,
       scale: slots[first + SCALE]!,
       zeroCount,
       offset: slots[first + OFFSET]!,
@@ -193,8 +203,4 @@ export class ExponentialHistogram extends Aggregation implements SeriesRecorder,
       exemplars: this.exemplars.since(index * this.#exemplars, this.#exemplars),
     };
   }
-}
-
-function exemplarSlot(value: number, slots: number): number {
-  return (exponentOf(Math.max(value, SMALLEST_NORMAL)) + 1022) % slots;
 }

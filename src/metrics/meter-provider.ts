@@ -12,6 +12,7 @@ import { limits } from '../limits.ts';
 import { encodeMetric, type MetricRecord } from '../transport/otlp/metrics.ts';
 import { type ScopeRecord, Signal, type Sink } from '../transport/otlp/record.ts';
 import type { Writer } from '../transport/otlp/writer.ts';
+import type { MeasuredAggregation } from './aggregation.ts';
 import type { ExemplarFilter } from './exemplar-slots.ts';
 import { Meter, type MeterRules } from './meter.ts';
 import { type MetricCounters, newMetricCounters } from './metric-counters.ts';
@@ -19,6 +20,9 @@ import type { MetricProducer } from './metric-producer.ts';
 import { ObservationRound } from './observables.ts';
 import type { HistogramAggregation } from './streams.ts';
 import type { TemporalityPreference } from './temporality.ts';
+import { ThreadMetrics } from './thread-metrics.ts';
+import type { StreamNews } from './thread-news.ts';
+import type { ThreadShare } from './thread-share.ts';
 import type { CheckedView } from './view.ts';
 
 export interface MeterProviderOptions {
@@ -38,6 +42,8 @@ export interface MeterProviderOptions {
   readonly timeout?: number;
   /** Sources of metrics beside the instruments; looked at anew at every collection. */
   readonly producers?: Iterable<MetricProducer>;
+  /** In a worker thread: leaves to the main thread what is measured, so that only what is observed is collected here. */
+  readonly share?: ThreadShare | undefined;
   /** Told after each collection how long it took, in seconds. */
   readonly collected?: (seconds: number) => void;
 }
@@ -65,6 +71,7 @@ export class MeterProvider implements OtelMeterProvider {
   readonly #producers: Iterable<MetricProducer>;
   readonly #collected: ((seconds: number) => void) | undefined;
   readonly #meters = new Map<string, Meter>();
+  #threads: ThreadMetrics | undefined;
   #instruments = 0;
   #round: ObservationRound | undefined;
   #collecting: Promise<void> | undefined;
@@ -91,6 +98,7 @@ export class MeterProvider implements OtelMeterProvider {
       histogramAggregation: rules.histogramAggregation,
       temporalityPreference: rules.temporalityPreference,
       views: rules.views,
+      share: options.share,
       admit: () => this.#instruments++ < limits.instruments_max,
     };
   }
@@ -114,6 +122,18 @@ export class MeterProvider implements OtelMeterProvider {
     const meter = new Meter(scope, this.#rules);
     this.#meters.set(key, meter);
     return meter;
+  }
+
+  /** Adds what other threads measure. Call once. */
+  gather(flush: () => Promise<boolean>, isOwn: () => boolean): void {
+    this.#threads = new ThreadMetrics({ target: this, clock: this.#clock, flush, isOwn });
+  }
+
+  /** Where what another thread has measured belongs; undefined when there may be no more instruments. */
+  aggregationFor(told: StreamNews): MeasuredAggregation | undefined {
+    const { name, version, schemaUrl } = told.scope;
+    const meter = this.getMeter(name, version, schemaUrl === undefined ? {} : { schemaUrl });
+    return meter instanceof Meter ? meter.aggregationFor(told) : undefined;
   }
 
   /** Collects at every interval from now on, at longer ones while the sink fills; does not keep the process alive. */
@@ -170,6 +190,7 @@ export class MeterProvider implements OtelMeterProvider {
     clearInterval(this.#timer);
     await this.collect();
     this.#down = true;
+    this.#threads?.close();
   }
 
   #beginRound(): ObservationRound {
@@ -210,6 +231,7 @@ export class MeterProvider implements OtelMeterProvider {
   #finish(round: ObservationRound): void {
     if (!round.open || this.#down) return;
     round.open = false;
+    this.#threads?.add();
     const time = this.#clock.now();
     for (const meter of this.#meters.values()) {
       meter.collect(time, metric => this.#write(meter.scope, metric));

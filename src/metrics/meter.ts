@@ -12,24 +12,29 @@ import {
   type ObservableUpDownCounter,
   type Meter as OtelMeter,
   type UpDownCounter,
+  ValueType,
 } from '@opentelemetry/api';
 import { limits } from '../limits.ts';
 import type { MetricRecord } from '../transport/otlp/metrics.ts';
 import type { ScopeRecord } from '../transport/otlp/record.ts';
-import type { Aggregation, Recorder } from './aggregation.ts';
+import type { Aggregation, MeasuredMetric, Recorder } from './aggregation.ts';
 import { InstrumentDescriptor, type InstrumentKind, isValidName, noInstrument } from './descriptor.ts';
 import { BatchObservation, ObservableInstrument, type ObservationRound } from './observables.ts';
 import { combined } from './recorders.ts';
+import type { SharedStream } from './shared-stream.ts';
 import { StreamNames } from './stream-names.ts';
 import {
+  isPlan,
   newObservedStream,
   newStream,
   type ProviderRules,
+  planOfTold,
   plansFor,
   type Stream,
   type StreamPlan,
 } from './streams.ts';
 import { BucketHistogram, LastValueGauge, SumCounter, SumUpDownCounter } from './sync-instruments.ts';
+import type { StreamNews, ToldInstrument } from './thread-news.ts';
 
 /** What the meters of one provider share. */
 export interface MeterRules extends ProviderRules {
@@ -55,6 +60,12 @@ export class Meter implements OtelMeter {
   readonly #registrations = new Map<string, Registration[]>();
   readonly #names = new StreamNames();
   readonly #aggregations: (Aggregation & MetricRecord)[] = [];
+  /** Of instruments that measurements are made with. */
+  readonly #measured = new Map<StreamPlan, MeasuredMetric>();
+  /** Of those, what the main thread sends. */
+  readonly #shared: SharedStream[] = [];
+  /** What only other threads have, by what they have told of it. */
+  readonly #foreign = new Map<string, MeasuredMetric>();
   readonly #observables: ObservableInstrument[] = [];
   readonly #batches: BatchObservation[] = [];
 
@@ -102,9 +113,43 @@ export class Meter implements OtelMeter {
   }
 
   #streams(plans: readonly StreamPlan[]): Stream[] {
-    const streams = plans.map(plan => newStream(plan, this.#rules));
-    this.#aggregations.push(...streams.map(({ aggregation }) => aggregation));
-    return streams;
+    return plans.map((plan, index) => {
+      const stream = newStream(plan, this.scope, index, this.#rules);
+      this.#measured.set(plan, stream.aggregation);
+      if (stream.shared === undefined) this.#aggregations.push(stream.aggregation);
+      else this.#shared.push(stream.shared);
+      return stream;
+    });
+  }
+
+  /** Where what another thread has measured belongs: it is as if an instrument of this meter had measured it. */
+  aggregationFor(told: StreamNews): MeasuredMetric | undefined {
+    this.#make(told.instrument);
+    const namesakes = this.#registrations.get(told.instrument.name.toLowerCase()) ?? [];
+    const same = namesakes.find(({ descriptor }) => descriptor.equals(told.instrument));
+    const plan = same?.plans[told.metric.index];
+    if (plan !== undefined && isPlan(told, plan)) return this.#measured.get(plan);
+    return same && this.#foreignFor(told, same.descriptor);
+  }
+
+  #make({ kind, name, description, unit, integer, advisedBounds }: ToldInstrument): void {
+    const valueType = integer ? ValueType.INT : ValueType.DOUBLE;
+    const advice = advisedBounds === undefined ? {} : { explicitBucketBoundaries: [...advisedBounds] };
+    const options = { description, unit, valueType, advice };
+    if (kind === 'counter') this.createCounter(name, options);
+    else if (kind === 'up_down_counter') this.createUpDownCounter(name, options);
+    else if (kind === 'gauge') this.createGauge(name, options);
+    else this.createHistogram(name, options);
+  }
+
+  /** By itself, where the views of that thread are not those of this one. */
+  #foreignFor(told: StreamNews, instrument: InstrumentDescriptor): MeasuredMetric {
+    const key = JSON.stringify([told.instrument, told.metric]);
+    const known = this.#foreign.get(key);
+    if (known !== undefined) return known;
+    const [stream] = this.#streams([planOfTold(told, instrument)]);
+    this.#foreign.set(key, stream!.aggregation);
+    return stream!.aggregation;
   }
 
   #observable(kind: InstrumentKind, name: string, options: MetricOptions | undefined): Observable {
@@ -193,6 +238,7 @@ export class Meter implements OtelMeter {
    * @param write says how many of the points, from the first on, it need not be given again
    */
   collect(time: number, write: (metric: MetricRecord) => number): void {
+    for (const shared of this.#shared) shared.advance();
     for (const aggregation of this.#aggregations) {
       aggregation.readAt(time);
       aggregation.advance(aggregation.size === 0 ? 0 : write(aggregation));

@@ -2,9 +2,8 @@
 import type { Attributes } from '@opentelemetry/api';
 import { Labels } from '../context/labels.ts';
 import type { NumberPoint } from '../transport/otlp/metrics.ts';
-import type { StreamRules } from './aggregation.ts';
-import { NumberAggregation, type NumberDescriptor } from './number-aggregation.ts';
-import { grown } from './slots.ts';
+import { Aggregation, type StreamRules } from './aggregation.ts';
+import type { NumberDescriptor } from './number-aggregation.ts';
 
 /** What is known of a series from earlier rounds: where its next point begins. */
 interface Reported {
@@ -18,8 +17,9 @@ interface Reported {
  * nobody observes for a while, as its callback failed, goes on where it was; who has been away for longest is forgotten
  * when there are more than the cardinality limit.
  */
-export class ObservedAggregation extends NumberAggregation {
+export class ObservedAggregation extends Aggregation {
   readonly type: 'sum' | 'gauge';
+  readonly integer: boolean;
   readonly monotonic: boolean;
   readonly #rules: StreamRules;
   /** By the name of the series, those that were reported last at the end. */
@@ -28,7 +28,8 @@ export class ObservedAggregation extends NumberAggregation {
   #before: readonly Reported[] = [];
 
   constructor(descriptor: NumberDescriptor, rules: StreamRules, type: 'sum' | 'gauge', monotonic: boolean) {
-    super(descriptor, rules);
+    super(descriptor, rules, 1);
+    this.integer = descriptor.integer;
     this.type = type;
     this.monotonic = monotonic;
     this.#rules = rules;
@@ -44,11 +45,10 @@ export class ObservedAggregation extends NumberAggregation {
     const kept = filter === undefined ? attributes : filter.kept(attributes);
     // Observations are made outside of any work: no labels, no span.
     const series = this.series.find(kept, Labels.empty);
-    if (series >= this.values.length) this.values = grown(this.values, series + 1);
     const current = this.integer ? Math.trunc(value) : value;
     const isShared = filter !== undefined || series === this.series.overflow;
-    if (isShared && this.type === 'sum') this.values[series]! += current;
-    else this.values[series] = current;
+    if (isShared && this.type === 'sum') this.slots[series]! += current;
+    else this.slots[series] = current;
   }
 
   override readAt(time: number): void {
@@ -63,14 +63,14 @@ export class ObservedAggregation extends NumberAggregation {
       attributes: this.series.attributes[index]!,
       startTime: this.type === 'sum' ? this.#before[index]!.startTime : undefined,
       time: this.time,
-      value: this.isDelta ? this.#difference(index) : this.values[index]!,
+      value: this.isDelta ? this.#difference(index) : this.slots[index]!,
       exemplars: [],
     };
   }
 
   /** A total that falls has begun again from 0. */
   #difference(index: number): number {
-    const total = this.values[index]!;
+    const total = this.slots[index]!;
     const { total: before } = this.#before[index]!;
     return this.monotonic && total < before ? total : total - before;
   }
@@ -86,7 +86,7 @@ export class ObservedAggregation extends NumberAggregation {
       this.#reported.delete(name);
       this.#reported.set(
         name,
-        isBehind ? { total: this.values[index]!, startTime: this.time } : this.#before[index]!,
+        isBehind ? { total: this.slots[index]!, startTime: this.time } : this.#before[index]!,
       );
     }
     const excess = this.#reported.size - this.#rules.bounds.cardinalityLimit - 1;

@@ -1,26 +1,28 @@
-// What views put between an instrument and its aggregations; without them an aggregation records by itself.
+// What stands between an instrument and its aggregations where views are; without them an aggregation records by itself.
 import type { Attributes, Context } from '@opentelemetry/api';
-import type { Aggregation, Recorder } from './aggregation.ts';
+import type { Recorder } from './aggregation.ts';
 import type { AttributeFilter } from './attribute-filter.ts';
+import type { ExemplarSlots } from './exemplar-slots.ts';
 
 /** Records what is kept of the attributes, and shows the exemplars all of them. */
 export class FilteredRecorder implements Recorder {
-  readonly #aggregation: Aggregation & Recorder;
+  readonly #recorder: Recorder;
+  readonly #exemplars: ExemplarSlots;
   readonly #filter: AttributeFilter;
 
-  constructor(aggregation: Aggregation & Recorder, filter: AttributeFilter) {
-    this.#aggregation = aggregation;
+  constructor(recorder: Recorder, exemplars: ExemplarSlots, filter: AttributeFilter) {
+    this.#recorder = recorder;
+    this.#exemplars = exemplars;
     this.#filter = filter;
   }
 
   record(value: number, attributes: Attributes | undefined, context: Context | undefined): void {
     const kept = this.#filter.kept(attributes);
-    const { exemplars } = this.#aggregation;
-    exemplars.measured = attributes;
+    this.#exemplars.measured = attributes;
     try {
-      this.#aggregation.record(value, kept, context);
+      this.#recorder.record(value, kept, context);
     } finally {
-      exemplars.measured = undefined;
+      this.#exemplars.measured = undefined;
     }
   }
 }

@@ -49,6 +49,7 @@ class Step {
 
 /** The set that stands for all sets beyond the limit (metrics SDK specification, "Overflow attribute"). */
 const overflow: AttributeList = { keys: ['otel.metric.overflow'], values: [true], count: 1 };
+const overflowName = seriesKey(overflow.keys, overflow.values as CleanValue[]);
 
 /** What an index is bounded by. */
 export interface SeriesBounds {
@@ -61,8 +62,8 @@ export interface SeriesBounds {
 
 /** Whose series they are. */
 export interface SeriesOwner {
-  /** The start time of a series that begins now. */
-  startTime(): number;
+  /** A series begins; returns its start time. */
+  begins(series: number): number;
   /** Called once, when a set has found no place among those that there are. */
   overflows(sets: readonly AttributeList[]): void;
 }
@@ -155,16 +156,33 @@ export class SeriesIndex {
     return path;
   }
 
+  /** The number of the series that is identified so. */
+  numberOf(name: string): number | undefined {
+    return this.#numbers.get(name);
+  }
+
+  /** The number of a series that another index has, by what identifies it there. */
+  findNamed(name: string, set: AttributeList): number {
+    const known = this.#numbers.get(name);
+    if (known !== undefined) return known;
+    if (name === overflowName) return this.#addOverflow();
+    return this.#isFull() ? this.#overflowSeries() : this.#add(name, set);
+  }
+
   /** The slow path: by the set itself. */
   #resolve(path: readonly [string, unknown][]): number {
     const set = this.#setOf(path);
     const name = seriesKey(set.keys, set.values);
     const known = this.#numbers.get(name);
-    const others = this.overflow < 0 ? this.count : this.count - 1;
-    if (known === undefined && others >= this.#bounds.cardinalityLimit) return this.#overflowSeries();
+    if (known === undefined && this.#isFull()) return this.#overflowSeries();
     const series = known ?? this.#add(name, set);
     this.#remember(path, series);
     return series;
+  }
+
+  #isFull(): boolean {
+    const others = this.overflow < 0 ? this.count : this.count - 1;
+    return others >= this.#bounds.cardinalityLimit;
   }
 
   /** The attributes sorted by key, cleaned and bounded; those of the measurement win over labels. */
@@ -185,7 +203,7 @@ export class SeriesIndex {
 
   #add(name: string, attributes: AttributeList): number {
     const series = this.attributes.push(attributes) - 1;
-    this.startTimes.push(this.#owner.startTime());
+    this.startTimes.push(this.#owner.begins(series));
     this.#numbers.set(name, series);
     return series;
   }
@@ -196,10 +214,11 @@ export class SeriesIndex {
       this.#hasOverflowed = true;
       this.#owner.overflows(this.attributes);
     }
-    if (this.overflow < 0) {
-      const name = seriesKey(overflow.keys, overflow.values as CleanValue[]);
-      this.overflow = this.#numbers.get(name) ?? this.#add(name, overflow);
-    }
+    return this.overflow < 0 ? this.#addOverflow() : this.overflow;
+  }
+
+  #addOverflow(): number {
+    this.overflow = this.#numbers.get(overflowName) ?? this.#add(overflowName, overflow);
     return this.overflow;
   }
 

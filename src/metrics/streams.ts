@@ -1,9 +1,9 @@
 // The streams that an instrument's measurements go to: one, or one for each view that selects it.
+import { isDeepStrictEqual } from 'node:util';
 import { diag } from '@opentelemetry/api';
-import type { MetricRecord } from '../transport/otlp/metrics.ts';
 import { AggregationTemporality } from '../transport/otlp/metrics.ts';
 import type { ScopeRecord } from '../transport/otlp/record.ts';
-import type { Aggregation, Recorder, SeriesRecorder, StreamRules } from './aggregation.ts';
+import type { MeasuredMetric, Recorder, SeriesRecorder, StreamRules } from './aggregation.ts';
 import type { InstrumentDescriptor, InstrumentKind } from './descriptor.ts';
 import type { ExemplarFilter } from './exemplar-slots.ts';
 import { defaultBounds, ExplicitHistogram } from './explicit-histogram.ts';
@@ -12,7 +12,10 @@ import type { MetricCounters } from './metric-counters.ts';
 import { LastValueAggregation, type NumberDescriptor, SumAggregation } from './number-aggregation.ts';
 import { ObservedAggregation } from './observed-aggregation.ts';
 import { FilteredRecorder } from './recorders.ts';
+import type { SharedStream } from './shared-stream.ts';
 import { type TemporalityPreference, temporalityOf } from './temporality.ts';
+import type { StreamNews } from './thread-news.ts';
+import type { ThreadShare } from './thread-share.ts';
 import type { CheckedView, ViewAggregation } from './view.ts';
 
 /** How histograms aggregate (`OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`). */
@@ -29,6 +32,8 @@ export interface ProviderRules {
   readonly histogramAggregation: HistogramAggregation;
   readonly temporalityPreference: TemporalityPreference;
   readonly views: readonly CheckedView[];
+  /** In a thread that leaves what it measures to the main thread. */
+  readonly share: ThreadShare | undefined;
 }
 
 type Resolved =
@@ -47,10 +52,12 @@ export interface StreamPlan extends NumberDescriptor {
 
 /** What the meter reads, and what a synchronous instrument records with. */
 export interface Stream {
-  readonly aggregation: Aggregation & MetricRecord;
+  readonly aggregation: MeasuredMetric;
   readonly recorder: Recorder;
   /** For histograms whose series stay the same. */
   readonly series: SeriesRecorder | undefined;
+  /** Where the main thread reads the aggregation. */
+  readonly shared: SharedStream | undefined;
 }
 
 const monotonicKinds: readonly InstrumentKind[] = ['counter', 'histogram', 'observable_counter'];
@@ -127,40 +134,76 @@ function rulesOf({ view, instrument }: StreamPlan, rules: ProviderRules): Stream
   };
 }
 
-export function newStream(plan: StreamPlan, providerRules: ProviderRules): Stream {
-  const rules = rulesOf(plan, providerRules);
-  const { aggregation, series } = newAggregation(plan, rules);
+/** @param index the stream's place among those of its instrument */
+export function newStream(
+  plan: StreamPlan,
+  scope: ScopeRecord,
+  index: number,
+  providerRules: ProviderRules,
+): Stream {
+  const { share } = providerRules;
+  const memory = share?.memoryFor(scope, told(plan, index));
+  const rules: StreamRules = { ...rulesOf(plan, providerRules), memory };
+  const aggregation = newAggregation(plan, rules);
+  const shared = memory && share?.stream(aggregation, memory, rules.bounds.cardinalityLimit);
+  const recorder = shared ?? aggregation;
   const { filter } = rules;
-  if (filter !== undefined)
-    return { aggregation, recorder: new FilteredRecorder(aggregation, filter), series: undefined };
+  if (filter !== undefined) {
+    const filtered = new FilteredRecorder(recorder, aggregation.exemplars, filter);
+    return { aggregation, recorder: filtered, series: undefined, shared };
+  }
   const isLasting = rules.temporality === AggregationTemporality.cumulative;
-  return { aggregation, recorder: aggregation, series: isLasting ? series : undefined };
+  return { aggregation, recorder, series: isLasting ? recorder : undefined, shared };
 }
 
-interface NewAggregation {
-  readonly aggregation: Aggregation & MetricRecord & Recorder;
-  readonly series: SeriesRecorder | undefined;
-}
-
-function newAggregation(plan: StreamPlan, rules: StreamRules): NewAggregation {
+function newAggregation(plan: StreamPlan, rules: StreamRules): MeasuredMetric {
   const { aggregation, instrument } = plan;
   const isMonotonic = monotonicKinds.includes(instrument.kind);
   switch (aggregation.type) {
     case 'sum':
-      return { aggregation: new SumAggregation(plan, rules, isMonotonic), series: undefined };
+      return new SumAggregation(plan, rules, isMonotonic);
     case 'last_value':
-      return { aggregation: new LastValueAggregation(plan, rules), series: undefined };
+      return new LastValueAggregation(plan, rules);
     case 'explicit_bucket_histogram': {
       const { boundaries = defaultBounds, recordMinMax: minMax = true } = aggregation;
-      const series = new ExplicitHistogram(plan, rules, boundaries, { sum: isMonotonic, minMax });
-      return { aggregation: series, series };
+      return new ExplicitHistogram(plan, rules, boundaries, { sum: isMonotonic, minMax });
     }
     case 'base2_exponential_bucket_histogram': {
       const { recordMinMax: minMax = true, ...sizes } = aggregation;
-      const series = new ExponentialHistogram(plan, rules, { ...defaultShape, ...sizes, minMax });
-      return { aggregation: series, series };
+      return new ExponentialHistogram(plan, rules, { ...defaultShape, ...sizes, minMax });
     }
   }
+}
+
+type Told = Pick<StreamNews, 'instrument' | 'metric'>;
+
+/** A plan as the main thread is told of it. */
+function told({ instrument, name, description, aggregation }: StreamPlan, index: number): Told {
+  const { kind, unit, integer, advisedBounds } = instrument;
+  return {
+    instrument: {
+      kind,
+      name: instrument.name,
+      description: instrument.description,
+      unit,
+      integer,
+      advisedBounds,
+    },
+    metric: { index, name, description, aggregation },
+  };
+}
+
+/** Whether what is told is what `plan` makes, so that both can be added up. */
+export function isPlan({ metric: { name, aggregation } }: Told, plan: StreamPlan): boolean {
+  return plan.name === name && isDeepStrictEqual(plan.aggregation, aggregation);
+}
+
+/** The plan of what is told, where no view of this thread makes one like it. */
+export function planOfTold({ metric }: Told, instrument: InstrumentDescriptor): StreamPlan {
+  const { name, description } = metric;
+  const { unit, integer } = instrument;
+  const aggregation = metric.aggregation as Resolved;
+  return { instrument, view: undefined, name, description, unit, integer, aggregation };
 }
 
 export function newObservedStream(plan: StreamPlan, rules: ProviderRules): ObservedAggregation {

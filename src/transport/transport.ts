@@ -131,13 +131,18 @@ export class Transport {
       this.#parent = servedParent();
       if (isMainThread || this.#parent !== undefined)
         this.#threads = new StartedThreads(
-          () => this.#spawning,
+          () => this.isSpawning,
           message => this.#relay(message),
         );
     }
     // After what the application does first, which is to load: the thread would compete with it for the processor.
     this.#starting = setImmediate(() => this.#startFirst());
     this.#starting.unref();
+  }
+
+  /** Whether a thread that is being started is the transport's. */
+  get isSpawning(): boolean {
+    return this.#spawning;
   }
 
   stats(): TransportStats {

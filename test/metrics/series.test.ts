@@ -16,7 +16,7 @@ import { metricNamed, takeMetrics, valuesOf } from './collected.ts';
 function index(cardinalityLimit = 2000, labels: readonly string[] = []) {
   const counters = newMetricCounters();
   const overflows: number[] = [];
-  const owner = { startTime: () => 0, overflows: (sets: readonly unknown[]) => overflows.push(sets.length) };
+  const owner = { begins: () => 0, overflows: (sets: readonly unknown[]) => overflows.push(sets.length) };
   return { counters, overflows, series: new SeriesIndex({ cardinalityLimit, labels, counters }, owner) };
 }
 

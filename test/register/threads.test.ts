@@ -207,10 +207,27 @@ describe('a worker thread', () => {
          process.kill(process.pid, 'SIGKILL');
        });`,
       `span('in thread'); metrics.getMeter('t').createCounter('counted').add(7);
+       metrics.getMeter('t').createObservableGauge('observed').addCallback(result => result.observe(1));
        setInterval(() => {}, 1000); worker.parentPort.postMessage('made');`,
     );
     assert.deepEqual(names(), ['in thread']);
-    assert.ok(instanceOf('in thread').metrics.has('counted'));
+    assert.ok(instanceOf('in thread').metrics.has('observed'));
+    const { data } = arrivedAt(collector).metrics.get('counted')!;
+    assert.ok(data?.type === 'sum');
+    assert.equal(data.points[0]!.value, 7);
+  });
+
+  it('has what it has measured delivered by a flush of its own', async () => {
+    await observed(
+      `start().on('message', () => process.kill(process.pid, 'SIGKILL')); setInterval(() => {}, 1000);`,
+      `metrics.getMeter('t').createCounter('counted').add(7);
+       metrics.getMeterProvider().forceFlush().then(all => {
+         console.log(all); worker.parentPort.postMessage('flushed');
+       });`,
+    );
+    const { data } = arrivedAt(collector).metrics.get('counted')!;
+    assert.ok(data?.type === 'sum');
+    assert.equal(data.points[0]!.value, 7);
   });
 
   it('loses nothing among seven others', async () => {

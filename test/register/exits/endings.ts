@@ -4,8 +4,6 @@
 type Promised =
   /** All of it. */
   | 'all'
-  /** All but metric points since the last collection: nobody can ask a thread for them that is gone, or does not listen. */
-  | 'all but points'
   /** What had been sent before the script went on; of what comes after it no more than was made. */
   | 'what was sent';
 
@@ -17,7 +15,10 @@ export interface Ending {
   readonly made: number;
   /** By default all. */
   readonly promised?: Promised;
-  /** How much of it threads make that end without being asked. Where nothing is sent but on their event loop, it ends with them. */
+  /**
+   * How much of it threads make that end without being asked. Where nothing is sent but on their event loop, it ends with
+   * them, but for what they have measured.
+   */
   readonly inThread?: number;
   /** The flush's time, where waiting for some of it is part of the ending. */
   readonly flushMs?: number;
@@ -243,21 +244,18 @@ const inThreads: readonly Ending[] = [
     name: '`worker.terminate()`',
     script: thread(`${stay} work(3); ${tell}`, 'thread.terminate();'),
     made: 5,
-    promised: 'all but points',
     inThread: 3,
   },
   {
     name: '`worker.terminate()` of a thread that never waits',
     script: thread(`work(3); ${tell} for (;;);`, 'thread.terminate();'),
     made: 5,
-    promised: 'all but points',
     inThread: 3,
   },
   {
     name: '`worker.terminate()` of a thread that has one of its own',
     script: thread(nested, 'thread.terminate();'),
     made: 5,
-    promised: 'all but points',
     inThread: 3,
   },
   {
@@ -270,7 +268,6 @@ const inThreads: readonly Ending[] = [
     name: '`process.exit(3)` while a thread works',
     script: thread(`work(3); ${tell} for (;;);`, 'process.exit(3);'),
     made: 5,
-    promised: 'all but points',
     inThread: 3,
     flushMs: 2000,
   },

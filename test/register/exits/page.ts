@@ -29,9 +29,10 @@ has, and on Node.js 22 a frame that it has while anybody uses an AsyncLocalStora
 - **Suddenly** means that no code runs any more: there the table counts what was made before it was sent, and all of that has arrived.
   Lost is at most what ended in the last \`TRICORD_TRACES_LINGER\` (100 ms) or \`TRICORD_LOGS_LINGER\` (1 s), what metrics were counted since
   the last \`OTEL_METRIC_EXPORT_INTERVAL\` (10 s), and what was not acknowledged yet.
-- **A worker thread that is ended from outside**, by \`worker.terminate()\` or with its process, cannot be asked for its metrics when it is gone
-  or never waits: they are as of the last collection, and the end waits for them a quarter of \`TRICORD_FLUSH_TIMEOUT\`. Its spans and records lie in a ring that outlives it. Without the
-  transport thread there is nobody else to send them, so that of such a thread only what was sent has arrived.
+- **A worker thread that is ended from outside**, by \`worker.terminate()\` or with its process, leaves all that it made: its spans and records
+  lie in a ring that outlives it, and what it has measured in memory that the main thread reads. What callbacks observe is as of the last
+  collection where the thread is gone or never waits, and the end waits for it a quarter of \`TRICORD_FLUSH_TIMEOUT\`. Without the
+  transport thread there is nobody else to send spans and records, so that of such a thread only those have arrived that were sent.
 - **A collector that does not answer** costs the end at most \`TRICORD_FLUSH_TIMEOUT\` (2 s; 200 ms in the runs below); one that refuses
   connections is given up at the second attempt. Exit code and output stay what they are.
 `;
