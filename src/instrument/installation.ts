@@ -17,6 +17,7 @@ import { instrumentIoredis } from './ioredis.ts';
 import { instrumentKafkajs } from './kafkajs.ts';
 import { instrumentKoa } from './koa.ts';
 import { onPackageLoad } from './module-hooks.ts';
+import { instrumentMongodb } from './mongodb.ts';
 import { instrumentMysql2 } from './mysql2.ts';
 import { instrumentPg } from './pg.ts';
 import { instrumentLoadedPino } from './pino.ts';
@@ -44,6 +45,7 @@ const instrumentations: ReadonlyMap<string, () => void> = new Map([
   ['sqlite', instrumentSqlite],
   ['ioredis', instrumentIoredis],
   ['redis', instrumentRedis],
+  ['mongodb', instrumentMongodb],
   ['amqplib', instrumentAmqplib],
   ['kafkajs', instrumentKafkajs],
   // Before those of the libraries that may write to the console: they ask whether it is observed.

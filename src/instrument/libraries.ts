@@ -152,6 +152,15 @@ export const libraries: readonly Library[] = [
     signature: 'node-redis:command',
   },
   {
+    name: 'mongodb',
+    instrumentation: 'mongodb',
+    from: 6,
+    to: 7,
+    signature: 'Unable to get response from server',
+    bundled: notObserved('mongodb'),
+    early: 'connections that were made before are not observed',
+  },
+  {
     name: 'amqplib',
     instrumentation: 'amqplib',
     from: 0,
@@ -189,7 +198,6 @@ export const otherInstrumentations: Readonly<Record<string, string>> = {
   'generic-pool': 'generic-pool',
   knex: 'knex',
   memcached: 'memcached',
-  mongodb: 'mongodb',
   mongoose: 'mongoose',
   mysql: 'mysql',
   openai: 'openai',

@@ -50,7 +50,7 @@ const getter: TextMapGetter<Headers> = {
 };
 
 /** The context in which a message was created, as far as its headers tell. */
-export function creationContext(headers: Headers | undefined): ObservabilityContext {
+function creationContext(headers: Headers | undefined): ObservabilityContext {
   if (headers === undefined || headers === null) return ObservabilityContext.root;
   return ObservabilityContext.from(propagation.extract(ObservabilityContext.root, headers, getter));
 }

@@ -8,11 +8,13 @@ interface Call<Failure> {
 /**
  * A promise with the same outcome, which must be given to the application in the place of the library's: one that nobody handles
  * stays unhandled then. What is no promise is given back, and has ended.
+ * @param failureIn what has failed although the promise is fulfilled; throws nothing
  */
 export function observedPromise<Result, Failure>(
   result: Result,
   call: Call<Failure>,
   failureOf: (error: unknown) => Failure | undefined,
+  failureIn?: (value: unknown) => Failure | undefined,
 ): Result {
   const promise = result as Partial<PromiseLike<unknown>> | undefined;
   if (typeof promise?.then !== 'function') {
@@ -21,7 +23,7 @@ export function observedPromise<Result, Failure>(
   }
   return promise.then(
     value => {
-      call.end();
+      call.end(failureIn?.(value));
       return value;
     },
     (error: unknown) => {

@@ -22,6 +22,7 @@ const covered: ReadonlyMap<string, readonly string[]> = new Map([
   ['mysql2', ['mysql2']],
   ['ioredis', ['ioredis']],
   ['redis', ['redis']],
+  ['mongodb', ['mongodb']],
   ['amqplib', ['amqplib']],
   ['kafkajs', ['kafkajs']],
   ['pino', ['pino']],

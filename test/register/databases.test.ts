@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { hex } from '../decoded-records.ts';
-import { mariadb, postgres, redis, USER } from '../servers/databases.ts';
+import { ferretdb, mariadb, postgres, redis, USER } from '../servers/databases.ts';
 import { missing, type RunningServer, type ServerKind, start } from '../servers/server-process.ts';
 import { root } from '../source-tree.ts';
 import { TestCollector } from '../transport/test-collector.ts';
@@ -34,6 +34,13 @@ const libraries: Readonly<Record<string, Library>> = {
     spans: ['SELECT mysql.db'],
     careless: `const connection = require('mysql2').createConnection({ host: '127.0.0.1', port, user: 'root' });
       connection.query('SELECT * FROM nowhere.at_all');`,
+  },
+  mongodb: {
+    server: ferretdb,
+    variable: 'MONGODB_PORT',
+    spans: ['ping admin'],
+    careless: `const client = new (require('mongodb').MongoClient)('mongodb://127.0.0.1:' + port);
+      client.connect().then(() => void client.db('a').command({ nonsense: 1 }));`,
   },
   ioredis: {
     server: redis,
@@ -112,6 +119,7 @@ it('lets every version of the libraries load without a word', async () => {
     'mysql2-3.15',
     'mysql2-2',
     'mysql2/promise',
+    'mongodb',
   ];
   versions.push('ioredis', 'ioredis5', 'ioredis4', 'redis', 'redis5', 'redis5.8', 'redis4');
   versions.push('amqplib', 'amqplib-0.10', 'amqplib/callback_api', 'kafkajs');

@@ -5,7 +5,7 @@ import { freePort, missing, type RunningServer, type ServerKind, start } from '.
 
 /** Where nodes of Erlang find each other: a RabbitMQ without one starts it and leaves it behind. */
 const epmd: ServerKind = {
-  package: 'rabbitmq-server',
+  install: 'apt-get install rabbitmq-server',
   programs: ['epmd'],
   folders: [],
   command: ([server], _directory, port) => [server!, '-port', String(port), '-address', '127.0.0.1', '-d'],
@@ -14,7 +14,7 @@ const epmd: ServerKind = {
 };
 
 const rabbitmq = (epmdPort: number, distributionPort: number): ServerKind => ({
-  package: 'rabbitmq-server',
+  install: 'apt-get install rabbitmq-server',
   programs: ['rabbitmq-server'],
   // On the path is a script that wants to be run by root.
   folders: ['/usr/lib/rabbitmq/bin'],
@@ -65,7 +65,7 @@ const kafkaJars = process.env.TEST_KAFKA_JARS;
 const jvm = ['-Xmx256m', '-XX:TieredStopAtLevel=1', '-Dlog4j2.level=INFO', '-cp', `${kafkaJars}/*`];
 
 const kafka = (controllerPort: number): ServerKind => ({
-  package: 'default-jre-headless',
+  install: 'apt-get install default-jre-headless',
   programs: ['java'],
   folders: [],
   prepare: ([java], directory) => [

@@ -1,11 +1,12 @@
 // The databases that tests run against, each as small and as careless of its data as it can be made.
+import { dirname } from 'node:path';
 import type { ServerKind } from './server-process.ts';
 
 export const USER = 'tester';
 export const DATABASE = 'shop';
 
 export const postgres: ServerKind = {
-  package: 'postgresql',
+  install: 'apt-get install postgresql',
   programs: ['initdb', 'postgres'],
   folders: ['/usr/lib/postgresql/*/bin'],
   prepare: ([initdb], directory) => [
@@ -31,7 +32,7 @@ export const postgres: ServerKind = {
 };
 
 export const redis: ServerKind = {
-  package: 'redis-server',
+  install: 'apt-get install redis-server',
   programs: ['redis-server'],
   folders: [],
   command: ([server], directory, port) => [
@@ -44,7 +45,7 @@ export const redis: ServerKind = {
 
 /** Temporary files of its own: a server deletes at its start what it takes for leftovers, another one's too. */
 export const mariadb: ServerKind = {
-  package: 'mariadb-server',
+  install: 'apt-get install mariadb-server',
   programs: ['mariadb-install-db', 'mariadbd'],
   folders: ['/usr/sbin', '/usr/libexec'],
   prepare: ([install], directory) => [
@@ -59,4 +60,20 @@ export const mariadb: ServerKind = {
   ],
   ready: /ready for connections[\s\S]*Version: '/,
   version: /Version: '(\d+\.\d+)/,
+};
+
+/** Speaks MongoDB's protocol over SQLite: MongoDB itself is in no distribution. */
+const ferretProgram = process.env.TEST_FERRETDB;
+
+export const ferretdb: ServerKind = {
+  install: 'sh test/servers/ferretdb.sh FOLDER, then TEST_FERRETDB=FOLDER/ferretdb',
+  programs: ['ferretdb'],
+  folders: ferretProgram === undefined ? [] : [dirname(ferretProgram)],
+  command: ([server], directory, port) => [
+    ...[server!, '--handler=sqlite', `--sqlite-url=file:${directory}/`, `--state-dir=${directory}`],
+    ...[`--listen-addr=127.0.0.1:${port}`, `--listen-unix=${directory}/mongodb.sock`, '--debug-addr=-'],
+    '--telemetry=disable',
+  ],
+  ready: /Listening on Unix/,
+  version: /FerretDB v(\d+\.\d+)/,
 };

@@ -9,8 +9,8 @@ import { delimiter, join } from 'node:path';
 
 /** A server that a test needs and that is not from npm. */
 export interface ServerKind {
-  /** Of the package of Debian, Ubuntu and others. */
-  readonly package: string;
+  /** What installs it; a package of Debian and Ubuntu where there is one. */
+  readonly install: string;
   /** Programs, the server last. */
   readonly programs: readonly string[];
   /** Where packages put programs that are on no path, or are another thing there; patterns. */
@@ -39,7 +39,7 @@ const SAID_MAX = 1_000_000;
 /** Why a test of it has to be skipped, and what would help; false when it need not. */
 export function missing(kind: ServerKind): string | false {
   const absent = kind.programs.filter(name => find(name, kind) === undefined);
-  return absent.length > 0 && `${absent.join(' and ')} not found: apt-get install ${kind.package}`;
+  return absent.length > 0 && `${absent.join(' and ')} not found: ${kind.install}`;
 }
 
 function find(name: string, { folders }: ServerKind): string | undefined {

@@ -1,6 +1,6 @@
 // A CommonJS application that asks the database that its environment names, under one span.
 const { trace } = require('@opentelemetry/api');
-const { PG_PORT, MYSQL_PORT, REDIS_PORT } = process.env;
+const { PG_PORT, MYSQL_PORT, MONGODB_PORT, REDIS_PORT } = process.env;
 
 const clients = {
   async pg() {
@@ -23,6 +23,11 @@ const clients = {
     });
     await connection.execute('SELECT 1 FROM mysql.db');
     await connection.end();
+  },
+  async mongodb() {
+    const client = new (require('mongodb').MongoClient)(`mongodb://127.0.0.1:${MONGODB_PORT}`);
+    await client.db('admin').command({ ping: 1 });
+    await client.close();
   },
   async ioredis() {
     const { Redis } = require('ioredis');

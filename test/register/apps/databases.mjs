@@ -1,11 +1,12 @@
 // An ES module application that asks the database that its environment names, under one span.
 import { trace } from '@opentelemetry/api';
 import { Redis } from 'ioredis';
+import { MongoClient } from 'mongodb';
 import { createConnection } from 'mysql2/promise';
 import { Client } from 'pg';
 import { createClient } from 'redis';
 
-const { PG_PORT, MYSQL_PORT, REDIS_PORT } = process.env;
+const { PG_PORT, MYSQL_PORT, MONGODB_PORT, REDIS_PORT } = process.env;
 
 const clients = {
   async pg() {
@@ -23,6 +24,11 @@ const clients = {
     const connection = await createConnection({ host: '127.0.0.1', port: Number(MYSQL_PORT), user: 'root' });
     await connection.execute('SELECT 1 FROM mysql.db');
     await connection.end();
+  },
+  async mongodb() {
+    const client = new MongoClient(`mongodb://127.0.0.1:${MONGODB_PORT}`);
+    await client.db('admin').command({ ping: 1 });
+    await client.close();
   },
   async ioredis() {
     const client = new Redis({ host: '127.0.0.1', port: Number(REDIS_PORT) });
