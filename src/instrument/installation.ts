@@ -2,6 +2,7 @@
 
 import type { Options } from '../index.ts';
 import { instrumentAmqplib } from './amqplib.ts';
+import { instrumentBullmq } from './bullmq.ts';
 import { instrumentConsole } from './console.ts';
 import { instrumentExpress } from './express.ts';
 import { instrumentFastify } from './fastify.ts';
@@ -48,6 +49,7 @@ const instrumentations: ReadonlyMap<string, () => void> = new Map([
   ['mongodb', instrumentMongodb],
   ['amqplib', instrumentAmqplib],
   ['kafkajs', instrumentKafkajs],
+  ['bullmq', instrumentBullmq],
   // Before those of the libraries that may write to the console: they ask whether it is observed.
   ['console', instrumentConsole],
   ['pino', instrumentLoadedPino],

@@ -179,6 +179,14 @@ export const libraries: readonly Library[] = [
     early: 'producers and consumers that were made before are not observed',
   },
   {
+    name: 'bullmq',
+    instrumentation: 'bullmq',
+    from: 5,
+    to: 6,
+    signature: "JobId cannot be '0' or start with",
+    bundled: notObserved('bullmq'),
+  },
+  {
     name: 'winston',
     instrumentation: 'winston',
     from: 3,

@@ -24,6 +24,9 @@ export interface MessagingFailure {
   readonly type: string;
 }
 
+/** Whether what was thrown is a failure, and which. */
+type Judge = (error: unknown) => MessagingFailure | undefined;
+
 /** Of an exception that says by its code or class what it is. */
 export const failureOf = (error: unknown): MessagingFailure => ({ error, type: errorType(error) });
 
@@ -158,18 +161,18 @@ export class MessagingCall {
   }
 
   /** What `work` gives; if it throws, that is the failure of the call. */
-  guard<Result>(work: () => Result): Result {
+  guard<Result>(work: () => Result, judge: Judge = failureOf): Result {
     try {
       return work();
     } catch (error) {
-      this.end(failureOf(error));
+      this.end(judge(error));
       throw error;
     }
   }
 
-  /** Does what the application does with messages, in the context of the span, and ends with it, be it a promise or not. */
-  run<Result>(work: () => Result): Result {
-    return this.guard(() => observedPromise(this.context.run(work), this, failureOf));
+  /** Does the work on messages in the context of the span, and ends with it, be it a promise or not. */
+  run<Result>(work: () => Result, judge: Judge = failureOf): Result {
+    return this.guard(() => observedPromise(this.context.run(work), this, judge), judge);
   }
 
   /** What comes after the first time is of no effect. Never throws. */

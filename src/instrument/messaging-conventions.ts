@@ -17,6 +17,7 @@ export const Messaging = {
   batchCount: 'messaging.batch.message_count',
   messageId: 'messaging.message.id',
   conversationId: 'messaging.message.conversation_id',
+  jobName: 'messaging.bullmq.job.name',
   serverAddress: 'server.address',
   serverPort: 'server.port',
   errorType: 'error.type',

@@ -122,7 +122,7 @@ it('lets every version of the libraries load without a word', async () => {
     'mongodb',
   ];
   versions.push('ioredis', 'ioredis5', 'ioredis4', 'redis', 'redis5', 'redis5.8', 'redis4');
-  versions.push('amqplib', 'amqplib-0.10', 'amqplib/callback_api', 'kafkajs');
+  versions.push('amqplib', 'amqplib-0.10', 'amqplib/callback_api', 'kafkajs', 'bullmq', 'bullmq5');
   const script = `for (const name of ${JSON.stringify(versions)}) require(name); console.log('loaded')`;
   const { stdout, stderr } = await run(script, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url } });
   assert.deepEqual([stdout, stderr], ['loaded\n', '']);

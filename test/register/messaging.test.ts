@@ -5,7 +5,8 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import type { DecodedSpan } from 'tricord/otlp';
 import { hex } from '../decoded-records.ts';
 import { kafkaMissing, rabbitmqMissing, startKafka, startRabbitmq } from '../servers/brokers.ts';
-import type { RunningServer } from '../servers/server-process.ts';
+import { redis } from '../servers/databases.ts';
+import { missing, type RunningServer, start } from '../servers/server-process.ts';
 import { root } from '../source-tree.ts';
 import { TestCollector } from '../transport/test-collector.ts';
 import { registerFile, run, withAgent, withNothing } from './application.ts';
@@ -39,6 +40,13 @@ const libraries: Readonly<Record<string, Library>> = {
     careless: `const kafka = new (require('kafkajs').Kafka)({ brokers: ['127.0.0.1:' + port], logLevel: 0 });
       void kafka.producer().send({ topic: 'nonsense', messages: [{ value: '' }] });`,
   },
+  bullmq: {
+    skip: missing(redis),
+    start: () => start(redis),
+    spans: ['send', 'add jobs', 'process jobs', 'work'],
+    careless: `const queue = new (require('bullmq').Queue)('careless', { connection: { host: '127.0.0.1', port } });
+      void queue.add('nonsense', {}, { jobId: '0' });`,
+  },
 };
 
 let collector: TestCollector;
@@ -67,11 +75,11 @@ async function spansOf(application: keyof typeof flagsOf, library: string, env =
   return chain;
 }
 
-for (const [library, { skip, start, spans, careless }] of Object.entries(libraries)) {
+for (const [library, { skip, start: startBroker, spans, careless }] of Object.entries(libraries)) {
   describe(`${library} in an application under the agent`, { skip }, () => {
     let server: RunningServer;
     before(async () => {
-      server = await start();
+      server = await startBroker();
     });
     after(() => server?.stop());
 
@@ -90,7 +98,7 @@ for (const [library, { skip, start, spans, careless }] of Object.entries(librari
       const script = `const port = ${server.port}; ${careless}`;
       const ending = async (flags: readonly string[]): Promise<unknown[]> => {
         const { code, signal, stdout, stderr } = await run(script, { flags });
-        return [code, signal, stdout, /nonsense|disconnected/.test(stderr)];
+        return [code, signal, stdout, /nonsense|disconnected|JobId/.test(stderr)];
       };
       const [withIt, without] = await Promise.all([ending(withAgent), ending(withNothing)]);
       assert.deepEqual(withIt, without);

@@ -29,6 +29,16 @@ const brokers = {
     });
     await consumer.disconnect();
   },
+  async bullmq(send) {
+    const { Queue, Worker } = require('bullmq');
+    const connection = { host: '127.0.0.1', port: Number(BROKER_PORT) };
+    const queue = new Queue('jobs', { connection });
+    await send(() => queue.add('a', {}));
+    const worker = new Worker('jobs', async () => work(), { connection });
+    await new Promise(resolve => worker.once('completed', resolve));
+    await worker.close();
+    await queue.close();
+  },
 };
 
 void brokers[process.env.LIBRARY](run =>

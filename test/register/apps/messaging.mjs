@@ -1,6 +1,7 @@
 // An ES module application that sends one message under a span by the library that its environment names, and works on it.
 import { trace } from '@opentelemetry/api';
 import { connect } from 'amqplib';
+import { Queue, Worker } from 'bullmq';
 import { Kafka } from 'kafkajs';
 
 const { BROKER_PORT } = process.env;
@@ -31,6 +32,15 @@ const brokers = {
       consumer.run({ eachMessage: async ({ message }) => isOurs(message) && resolve(work()) });
     });
     await consumer.disconnect();
+  },
+  async bullmq(send) {
+    const connection = { host: '127.0.0.1', port: Number(BROKER_PORT) };
+    const queue = new Queue('jobs', { connection });
+    await send(() => queue.add('a', {}));
+    const worker = new Worker('jobs', async () => work(), { connection });
+    await new Promise(resolve => worker.once('completed', resolve));
+    await worker.close();
+    await queue.close();
   },
 };
 
