@@ -17,6 +17,8 @@ export class CollectorWatch {
   readonly #tellsFirst: boolean;
   #answered = false;
   #away = false;
+  /** Somebody was told of what the collector does not take. */
+  #troubled = false;
   /** Somebody was told that nothing is delivered. */
   #warned = false;
 
@@ -28,7 +30,10 @@ export class CollectorWatch {
   }
 
   hear(news: DeliveryNews): void {
-    if (news.kind === 'trouble') return this.#say(news.reason);
+    if (news.kind === 'trouble') {
+      this.#troubled = true;
+      return this.#say(`the collector at ${this.#endpoint}: ${news.reason}.`);
+    }
     if (news.kind === 'connected') {
       const first = !this.#answered && this.#tellsFirst;
       if (this.#away || first) this.#say(`the collector at ${this.#endpoint} answers.`);
@@ -52,11 +57,25 @@ export class CollectorWatch {
   /** The process ends before everything was delivered: its event loop may never have turned, so that nothing was heard. */
   ended({ signals, connections }: TransportStats): void {
     if (this.#away || (this.#warned && connections === 0)) return;
-    const left = (Object.keys(ITEMS) as SignalName[])
-      .filter(name => signals[name].pending > 0)
-      .map(name => `${signals[name].pending} ${ITEMS[name]}`);
-    if (left.length === 0) return;
+    const left = countedItems(signals, 'pending');
+    if (left === '') return;
     const what = connections === 0 ? 'was not reached' : 'did not take everything in time';
-    this.#say(`the collector at ${this.#endpoint} ${what}: ${left.join(', ')} are lost with this process.`);
+    this.#say(`the collector at ${this.#endpoint} ${what}: ${left} are lost with this process.`);
   }
+
+  /** The process ends after everything was settled, which may be otherwise than by delivery. */
+  settled({ signals, lastFailure }: TransportStats): void {
+    const rejected = countedItems(signals, 'rejected');
+    if (rejected === '' || this.#troubled) return;
+    const why = lastFailure === undefined ? '' : `: ${lastFailure}`;
+    this.#say(`the collector at ${this.#endpoint} rejected ${rejected}${why}.`);
+  }
+}
+
+/** `3 spans, 1 log records`; empty when there are none. */
+function countedItems(signals: TransportStats['signals'], count: 'pending' | 'rejected'): string {
+  return (Object.keys(ITEMS) as SignalName[])
+    .filter(name => signals[name][count] > 0)
+    .map(name => `${signals[name][count]} ${ITEMS[name]}`)
+    .join(', ');
 }

@@ -269,7 +269,8 @@ class Agent implements Tricord {
   /** What the exit of the process waits for. */
   #flushSync(timeoutMs: number): void {
     this.#collectSync();
-    if (!this.#transport.flushSync(timeoutMs)) this.#watch.ended(this.stats());
+    if (this.#transport.flushSync(timeoutMs)) this.#watch.settled(this.stats());
+    else this.#watch.ended(this.stats());
   }
 
   shutdown(): Promise<boolean> {

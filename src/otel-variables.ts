@@ -272,9 +272,9 @@ function asGeneral(
   return url.endsWith(path) ? url.slice(0, -path.length) : undefined;
 }
 
-/** `OTEL_*` variables that are set and that neither the specification nor the options table knows. */
+/** Variables of ours or OpenTelemetry's, in whatever case, that neither the specification nor the options table knows. */
 export function isUnknown(name: string, options: readonly string[]): boolean {
-  return /^(TRICORD|OTEL)_/.test(name) && !options.includes(name) && !fates.has(name) && !isForeign(name);
+  return /^(TRICORD|OTEL)_/i.test(name) && !options.includes(name) && !fates.has(name) && !isForeign(name);
 }
 
 /** Whether a variable is for somebody else who shares the environment. */

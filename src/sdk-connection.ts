@@ -124,7 +124,9 @@ export class TricordConnection {
   #flushSync(timeoutMs: number): void {
     this.#open();
     const transport = this.#transport;
-    if (transport?.flushSync(timeoutMs) === false) this.#watch.ended(transport.stats());
+    if (transport === undefined) return;
+    if (transport.flushSync(timeoutMs)) this.#watch.settled(transport.stats());
+    else this.#watch.ended(transport.stats());
   }
 
   /** @internal Waits for the resource of what is held, within the time of a flush; then it is as complete as it gets. */

@@ -1,6 +1,7 @@
 // Judges the libraries of the application: which are observed, which are not, and why.
 import { selectedInstrumentations } from '../instrument/installation.ts';
 import { type Library, libraries, otherInstrumentations } from '../instrument/libraries.ts';
+import { stockPackages } from '../instrument/stock.ts';
 import type { Options } from '../options.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
 import { dependenciesOf, findPackage, type InstalledPackage } from './packages.ts';
@@ -28,7 +29,21 @@ export function judgeLibraries(folder: string, options: Readonly<Options>): Find
     http.length === 0
       ? ok('libraries', 'node:http', 'node:http, node:https and fetch are instrumented')
       : warning('libraries', 'node:http', `${http.join(' and ')} is switched off`, SWITCH);
-  return [...complaints, builtIn, ...judged];
+  return [...complaints, builtIn, ...judged, ...judgeStock(folder, options)];
+}
+
+/** Those of OpenTelemetry's own that are asked for and not there. */
+function judgeStock(folder: string, { otelInstrumentations }: Readonly<Options>): Finding[] {
+  return stockPackages(otelInstrumentations)
+    .filter(name => findPackage(name, folder) === undefined)
+    .map(name =>
+      problem(
+        'libraries',
+        `stock:${name}`,
+        `${name}, which TRICORD_OTEL_INSTRUMENTATIONS names, is not among the application's packages`,
+        `npm install ${name}, or leave it out`,
+      ),
+    );
 }
 
 function judgeName(line: string): Finding {

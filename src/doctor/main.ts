@@ -89,6 +89,9 @@ async function judgeWay({ options, fault }: Settings, resource: Uint8Array): Pro
   if (fault !== undefined) return [];
   if (options.disabled)
     return [warning('collector', 'disabled', 'the agent is switched off', 'unset OTEL_SDK_DISABLED')];
+  const { tracesExporter, metricsExporter, logsExporter } = options;
+  if ([tracesExporter, metricsExporter, logsExporter].every(exporter => exporter === 'none'))
+    return [ok('collector', 'none', 'nothing is sent: the exporters of all signals are switched off')];
   try {
     const destination = destinationOf(options, resource);
     parseEndpoint(destination);

@@ -20,7 +20,7 @@ const secrets = Object.values(optionTable as Readonly<Record<string, Option<unkn
 
 export function judgeVariables(env: NodeJS.ProcessEnv, settings: Settings): Finding[] {
   const judged = Object.keys(env)
-    .filter(name => /^(OTEL|TRICORD)_/.test(name))
+    .filter(name => /^(OTEL|TRICORD)_/i.test(name))
     .sort()
     .map(name => judge(name, env[name]!, settings));
   const none = ok('variables', 'none', 'no OTEL_* or TRICORD_* variable is set: the defaults hold');

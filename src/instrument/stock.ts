@@ -47,13 +47,22 @@ export function installStockInstrumentations(list: readonly string[], own: Reado
   const load = packagesOf(process.argv[1]);
   const twice = [...covered].filter(([, names]) => names.some(name => own.has(name))).map(([name]) => name);
   const except = list.filter(item => item.startsWith('-')).map(item => item.slice(1));
-  const named = list.filter(item => item !== 'all' && item !== 'none' && !item.startsWith('-'));
+  const named = namedIn(list);
   if (list.includes('all')) install(BUNDLE, () => loadBundle(load, [...twice, ...except, ...named]));
   for (const name of named) {
     const ours = twice.includes(name) ? covered.get(name)! : [];
     if (ours.length > 0) refuse(name, ours);
     else install(packageOf(name), () => instantiate(load(packageOf(name))));
   }
+}
+
+/** Items that name a single instrumentation. */
+const namedIn = (list: readonly string[]): string[] =>
+  list.filter(item => item !== 'all' && item !== 'none' && !item.startsWith('-'));
+
+/** The packages that the list asks for. */
+export function stockPackages(list: readonly string[]): string[] {
+  return [...(list.includes('all') ? [BUNDLE] : []), ...namedIn(list).map(packageOf)];
 }
 
 const packageOf = (name: string): string => (name.includes('/') ? name : `${PREFIX}${name}`);

@@ -54,9 +54,9 @@ export function openDelivery(
     },
     nonsense: what => {
       control.countThread(ThreadCounter.nonsense);
-      report('trouble', `the collector sent ${what}`);
+      report('trouble', `it sent ${what}`);
     },
-    rejected: reason => report('trouble', `the collector rejected items: ${reason}`),
+    rejected: reason => report('trouble', `it rejected items: ${reason}`),
     sampling: samplingWord(control),
   };
   const thread = new TransportThread(

@@ -27,7 +27,7 @@ export function parseEndpoint(options: EndpointOptions): URL {
   const url = /^https?:\/\//i.test(endpoint) && URL.canParse(endpoint) ? new URL(endpoint) : undefined;
   if (url === undefined || url.username !== '' || url.password !== '') {
     throw new OptionError(
-      `The endpoint ${JSON.stringify(redacted(endpoint))} is not a URL like http://127.0.0.1:4317 or https://collector:4317.`,
+      `OTEL_EXPORTER_OTLP_ENDPOINT: ${JSON.stringify(redacted(endpoint))} is not a URL like http://127.0.0.1:4317 or https://collector:4317.`,
     );
   }
   for (const [name, value] of Object.entries(options.headers)) {
@@ -36,7 +36,7 @@ export function parseEndpoint(options: EndpointOptions): URL {
     );
     if (reserved || !/^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(name) || /[^\t\x20-\x7e\x80-\xff]/.test(value)) {
       throw new OptionError(
-        `The header ${JSON.stringify(name)} for the collector is not a valid HTTP header.`,
+        `OTEL_EXPORTER_OTLP_HEADERS: the header ${JSON.stringify(name)} for the collector is not a valid HTTP header.`,
       );
     }
   }
@@ -52,13 +52,24 @@ export function checkTls(options: EndpointOptions): void {
   if (Object.keys(tls).length === 0) return;
   // Loaded here, as most processes speak to a collector beside them, in plain text.
   const { createSecureContext } = process.getBuiltinModule('node:tls');
-  const { X509Certificate } = process.getBuiltinModule('node:crypto');
+  const { createPrivateKey, X509Certificate } = process.getBuiltinModule('node:crypto');
+  const { certificate } = options;
+  // A secure context takes anything for an authority, and then trusts none.
+  if (certificate !== undefined) usable('CERTIFICATE', () => new X509Certificate(certificate));
+  const { cert, key } = tls;
+  if (cert !== undefined) usable('CLIENT_CERTIFICATE', () => new X509Certificate(cert));
+  if (key !== undefined) usable('CLIENT_KEY', () => createPrivateKey(key));
+  usable('CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY', () => createSecureContext(tls));
+}
+
+/** @throws OptionError naming the variable, when the contents of its file cannot be used */
+function usable(variable: string, use: () => unknown): void {
   try {
-    // A secure context takes anything for an authority, and then trusts none.
-    if (options.certificate !== undefined) new X509Certificate(options.certificate);
-    createSecureContext(tls);
+    use();
   } catch (error) {
-    throw new OptionError(`The certificates for the collector cannot be used: ${(error as Error).message}.`);
+    throw new OptionError(
+      `OTEL_EXPORTER_OTLP_${variable}: the contents cannot be used: ${(error as Error).message}.`,
+    );
   }
 }
 

@@ -6,4 +6,5 @@ export const scenarios: Readonly<Record<string, () => Promise<{ readonly scenari
   network: () => import('./network.ts'),
   storage: () => import('./storage.ts'),
   input: () => import('./input.ts'),
+  settings: () => import('./settings.ts'),
 };

@@ -28,6 +28,8 @@ export interface RunOptions {
   readonly args?: readonly string[];
   /** Sent when the first output has come. */
   readonly signal?: NodeJS.Signals;
+  /** What takes longer is ended by SIGTERM. */
+  readonly timeoutMs?: number;
 }
 
 export const withAgent: readonly string[] = ['--require', registerFile];
@@ -35,7 +37,7 @@ export const withNothing: readonly string[] = ['--require', nothingFile];
 
 /** @param application a file, or a script for `-e` when it has a space */
 export async function run(application: string, options: RunOptions = {}): Promise<Run> {
-  const { flags = withAgent, env, args = [], signal: sent } = options;
+  const { flags = withAgent, env, args = [], signal: sent, timeoutMs } = options;
   const script = application.includes(' ') ? ['-e', application] : [application];
   const child = spawn(process.execPath, [...flags, ...script, ...args], {
     cwd: root,
@@ -49,6 +51,7 @@ export async function run(application: string, options: RunOptions = {}): Promis
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: timeoutMs,
   });
   let stdout = '';
   let stderr = '';

@@ -34,11 +34,15 @@ describe('the options of the transport', () => {
     ['a secret in the endpoint', { endpoint: 'http://me:hunter2@localhost' }, /^(?!.*hunter2)/],
     ['a header with a line break', { headers: { a: 'b\r\nc: d' } }, /header "a"/],
     ['a header that HTTP/2 forbids', { headers: { Connection: 'close' } }, /header "Connection"/],
-    ['a certificate that is none', { certificate: 'nonsense' }, /certificates for the collector/],
+    [
+      'a certificate that is none',
+      { certificate: 'nonsense' },
+      /OTEL_EXPORTER_OTLP_CERTIFICATE: the contents cannot be used/,
+    ],
     [
       'a key that is none',
       { clientCertificate: own.cert, clientKey: 'nonsense' },
-      /certificates for the collector/,
+      /OTEL_EXPORTER_OTLP_CLIENT_KEY: the contents cannot be used/,
     ],
     ['a short instance ID', { instanceId: new Uint8Array(15) }, /15 bytes, not 16/],
     ['a huge resource', { resource: new Uint8Array(limits.batch_bytes_max / 4 + 1) }, /resource/],
