@@ -64,11 +64,12 @@ export class CollectorWatch {
   }
 
   /** The process ends after everything was settled, which may be otherwise than by delivery. */
-  settled({ signals, lastFailure }: TransportStats): void {
+  settled({ signals }: TransportStats): void {
     const rejected = countedItems(signals, 'rejected');
     if (rejected === '' || this.#troubled) return;
-    const why = lastFailure === undefined ? '' : `: ${lastFailure}`;
-    this.#say(`the collector at ${this.#endpoint} rejected ${rejected}${why}.`);
+    this.#say(
+      `the collector at ${this.#endpoint} rejected ${rejected}; \`npx tricord doctor\` looks into it.`,
+    );
   }
 }
 

@@ -121,4 +121,16 @@ describe('the watch over the collector', () => {
     watcher.ended(stats({ signals: pending }));
     assert.equal(said.length, 3);
   });
+
+  it('says what the collector rejects, at the end of the process only where nobody has heard of it', () => {
+    const { said, watch: watcher } = watch();
+    const rejected = { traces: { rejected: 2 }, metrics: { rejected: 0 }, logs: { rejected: 1 } };
+    watcher.settled(stats({ signals: rejected }));
+    assert.deepEqual(said, [
+      'the collector at http://c:4317 rejected 2 spans, 1 log records; `npx tricord doctor` looks into it.',
+    ]);
+    watcher.hear({ kind: 'trouble', reason: 'it rejected items: who are you' });
+    watcher.settled(stats({ signals: rejected }));
+    assert.deepEqual(said.slice(1), ['the collector at http://c:4317: it rejected items: who are you.']);
+  });
 });

@@ -282,6 +282,14 @@ describe('a library', () => {
     assert.match(about(only, 'names').text, /OTEL_NODE_ENABLED_INSTRUMENTATIONS: "knex" is ignored/);
   });
 
+  it('is for an instrumentation of OpenTelemetry’s that is asked for, and there or not', async () => {
+    const report = await judged({ TRICORD_OTEL_INSTRUMENTATIONS: 'knex,mongoose' });
+    const missing = about(report, 'stock:@opentelemetry/instrumentation-mongoose');
+    assert.equal(missing.level, 'problem');
+    assert.match(missing.text, /TRICORD_OTEL_INSTRUMENTATIONS names, is not among/);
+    assert.ok(!report.findings.some(({ subject }) => subject.endsWith('instrumentation-knex')));
+  });
+
   it('is another agent: loaded by the application, preloaded, or only there', async () => {
     const report = await examine(['-r', 'elastic-apm-node/start', application], { env });
     assert.deepEqual(
@@ -416,6 +424,16 @@ describe('the environment', () => {
       assert.match(about(missing, 'OTEL_CONFIG_FILE').text, /nowhere\.yaml cannot be read: ENOENT/);
       assert.deepEqual([missing.ok, missing.problems], [false, 1]);
     });
+  });
+
+  it('may say that nothing is sent: then there is no collector to look for', async () => {
+    const none = { OTEL_TRACES_EXPORTER: 'none', OTEL_METRICS_EXPORTER: 'none', OTEL_LOGS_EXPORTER: 'none' };
+    const { findings } = await examine([], { env: { ...env, ...none }, cwd: folder });
+    const collector = findings.filter(({ topic }) => topic === 'collector');
+    assert.deepEqual(
+      collector.map(({ subject, level }) => [subject, level]),
+      [['none', 'ok']],
+    );
   });
 
   it('may have options that the agent does not start with', async () => {

@@ -6,7 +6,7 @@ import { type Run, run, withAgent, withNothing } from '../../register/applicatio
 import { CANARY, type Env, type SettingCase } from './setting-case.ts';
 
 const application = join(import.meta.dirname, 'settings-app.cjs');
-const planted = ['--import', join(import.meta.dirname, 'planted-register.ts')];
+const planted = ['--import', join(import.meta.dirname, 'planted-child.ts')];
 /** Neither of them may take longer on a busy machine. */
 const RUN_MS_MAX = 60_000;
 
