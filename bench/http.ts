@@ -1,6 +1,14 @@
 // Scenario `http`: what a request to a small service costs more with an agent in front of the service.
 import { canPin } from './cores.ts';
-import { addedRatio, type Contestant, type Figures, type Ratio, ratio, type Scenario } from './scenario.ts';
+import {
+  addedRatio,
+  type Column,
+  type Contestant,
+  type Figures,
+  type Ratio,
+  ratio,
+  type Scenario,
+} from './scenario.ts';
 import { type Framework, Service, type ServiceAgent, type ServiceOptions, type Turnover } from './service.ts';
 import { median } from './statistics.ts';
 import type { Turn } from './turns.ts';
@@ -45,7 +53,7 @@ async function bareMaximum(framework: Framework): Promise<number> {
 }
 
 /** All of a framework stand side by side, idle, and are asked for a second each, in turns. */
-function measure(options: ServiceOptions, turn: Turn): Promise<Figures> {
+export function measure(options: ServiceOptions, turn: Turn): Promise<Figures> {
   return Service.during(options, async service => {
     await turn.take(() => service.turnover(WARM_UP_SECONDS));
     const runs: Turnover[] = [];
@@ -92,6 +100,16 @@ function ratiosOf(framework: Framework): Ratio[] {
   ];
 }
 
+export const columns: readonly Column[] = [
+  { figure: 'processMicros', heading: 'CPU, µs/request', digits: 1 },
+  { figure: 'mainMicros', heading: 'main thread, µs/request', digits: 1 },
+  { figure: 'perSecond', heading: 'requests/s', digits: 0 },
+  { figure: 'p50Ms', heading: 'p50 at half rate, ms', digits: 2 },
+  { figure: 'p99Ms', heading: 'p99 at half rate, ms', digits: 2 },
+  { figure: 'pacePercent', heading: 'of half rate, %', digits: 0 },
+  { figure: 'generatorPercent', heading: 'load generator’s core, %', digits: 0 },
+];
+
 export const scenario: Scenario = {
   name: 'http',
   about:
@@ -107,14 +125,6 @@ export const scenario: Scenario = {
       return { name: nameOf(options), heat: framework, measure: turn => measure(options, turn) };
     }),
   ),
-  columns: [
-    { figure: 'processMicros', heading: 'CPU, µs/request', digits: 1 },
-    { figure: 'mainMicros', heading: 'main thread, µs/request', digits: 1 },
-    { figure: 'perSecond', heading: 'requests/s', digits: 0 },
-    { figure: 'p50Ms', heading: 'p50 at half rate, ms', digits: 2 },
-    { figure: 'p99Ms', heading: 'p99 at half rate, ms', digits: 2 },
-    { figure: 'pacePercent', heading: 'of half rate, %', digits: 0 },
-    { figure: 'generatorPercent', heading: 'load generator’s core, %', digits: 0 },
-  ],
+  columns,
   ratios: frameworks.flatMap(ratiosOf),
 };

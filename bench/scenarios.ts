@@ -8,6 +8,7 @@ export const scenarios: Readonly<Record<string, () => Promise<{ readonly scenari
   histogram: () => import('./histogram.ts'),
   log: () => import('./log.ts'),
   http: () => import('./http.ts'),
+  profiles: () => import('./profiles.ts'),
   startup: () => import('./startup.ts'),
   memory: () => import('./memory.ts'),
   ring: () => import('./ring.ts'),

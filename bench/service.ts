@@ -17,6 +17,8 @@ export interface ServiceOptions {
   readonly sampled: number;
   /** Options of the runtime. */
   readonly execArgv?: readonly string[];
+  /** Variables beside those of the agent. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** What a service has used since its start. */
@@ -127,13 +129,13 @@ export class Service {
   }
 
   static async start(options: ServiceOptions, receiver: Receiver): Promise<Service> {
-    const { framework, agent, sampled, execArgv = [] } = options;
+    const { framework, agent, sampled, execArgv = [], env = {} } = options;
     const { entry, environment } = setups[agent];
     const startedMs = performance.now();
     const workload = new Workload({
       entry: 'children/http-service.cjs',
       settings: { framework },
-      env: { ...receiver.environment, ...environment(sampled) },
+      env: { ...receiver.environment, ...environment(sampled), ...env },
       endsWithinMs,
       execArgv: [...execArgv, ...(entry === undefined ? [] : ['--require', entry])],
     });

@@ -8,6 +8,8 @@ const dist = join(root, 'dist');
 
 /** What runs in the application's thread, by the module that other packages import. */
 const entries = ['index', 'sdk', 'instrument/pino', 'instrument/prom-client'];
+/** What is loaded by those applications alone that ask for it. */
+const seldom = ['configuration-file', 'profile/slow-profiler'];
 /** All of them in one file, so that there is one copy of every module however the agent is loaded. */
 const agent = [
   ...entries.map(entry => `export * from './src/${entry}.ts';`),
@@ -39,8 +41,8 @@ export async function bundle(): Promise<string[]> {
   // Never run: tells who imports it as an ES module what there is to import.
   write('agent.cjs', `${agentText}0 && (module.exports = { ${[...all].join(', ')} });\n`);
   write('worker.cjs', await commonJs({ entryPoints: [join(root, 'src/transport/worker.ts')] }));
-  const configuration = 'configuration-file';
-  write(`${configuration}.cjs`, await commonJs({ entryPoints: [join(root, `src/${configuration}.ts`)] }));
+  for (const part of seldom)
+    write(`${part}.cjs`, await commonJs({ entryPoints: [join(root, `src/${part}.ts`)] }));
   for (const [entry, names] of exported) {
     const from = `${'../'.repeat(entry.split('/').length - 1) || './'}agent.cjs`;
     write(`${entry}.js`, `export { ${names.join(', ')} } from '${from}';\n`);

@@ -1,11 +1,16 @@
-// Opens the transport as the options say, for the agent and for the stock SDK's components alike.
+// Opens the transport as the options say, for the agent and for the stock SDK's components alike; and what makes profiles.
 import { randomBytes } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { extname } from 'node:path';
 import type { CollectorWatch } from './collector-watch.ts';
 import { processClock } from './context/clock.ts';
 import { ObservabilityContext } from './context/observability-context.ts';
 import { limits } from './limits.ts';
 import { Notices } from './notices.ts';
-import { type Options, readPem } from './options.ts';
+import type { Options } from './options.ts';
+import { readPem } from './pem.ts';
+import type * as Profile from './profile/slow-profiler.ts';
+import type { SlowProfiler } from './profile/slow-profiler.ts';
 import { encodeResource } from './resource-message.ts';
 import { checkTls, type EndpointOptions, parseEndpoint } from './transport/endpoint.ts';
 import { compileFields } from './transport/otlp/field-rules.ts';
@@ -33,6 +38,8 @@ function endpointOf(options: Readonly<Options>): EndpointOptions {
   };
 }
 
+const unobserved = (run: () => void): void => ObservabilityContext.root.withSuppression(true).run(run);
+
 /**
  * @param watch hears what becomes of the connection
  * @param collect writes into the sink what is gathered elsewhere, before a flush of the whole process
@@ -58,9 +65,31 @@ export function openTransport(
     thread: options.transportThread,
     flushTimeoutMs: options.flushTimeout,
     ...(collect !== undefined && { collect }),
-    unobserved: run => ObservabilityContext.root.withSuppression(true).run(run),
+    unobserved,
     compression: options.compression || undefined,
     warn: line => watch.warn(line),
     news: news => watch.hear(news),
+  });
+}
+
+/**
+ * Begins to sample this thread. What does it is loaded only here.
+ * @throws Error where this Node.js has no inspector
+ */
+export function openProfiler(
+  options: Readonly<Options>,
+  resource: AttributeList,
+  say: (line: string) => void,
+): SlowProfiler {
+  const require = createRequire(import.meta.url);
+  const module = require(`./profile/slow-profiler${extname(import.meta.url)}`) as typeof Profile;
+  return new module.SlowProfiler({
+    ...endpointOf(options),
+    protocol: options.protocol,
+    intervalMs: options.profilesInterval,
+    resource: encodeResource(resource),
+    clock: processClock,
+    unobserved,
+    say,
   });
 }

@@ -3,7 +3,7 @@ import { isMainThread } from 'node:worker_threads';
 import { context, diag, logs, metrics, propagation, trace } from '@opentelemetry/api';
 import { CollectorWatch } from './collector-watch.ts';
 import { configured } from './configuration.ts';
-import { notices, openTransport } from './connection.ts';
+import { notices, openProfiler, openTransport } from './connection.ts';
 import { ContextManager } from './context/context-manager.ts';
 import { Propagator } from './context/propagator.ts';
 import { detectThreadResource } from './context/thread-resource.ts';
@@ -17,15 +17,16 @@ import { ThreadShare } from './metrics/thread-share.ts';
 import { type CheckedView, checkedViews, type View } from './metrics/view.ts';
 import { diagLevel, diagLogger } from './notices.ts';
 import type { Options } from './options.ts';
+import type { SlowProfiler } from './profile/slow-profiler.ts';
 import { exportersOf, observeSdk } from './self-metrics.ts';
 import { startLine } from './start-line.ts';
 import type { OtelSampler } from './trace/plugged-sampler.ts';
 import { ConsistentSampler } from './trace/sampler.ts';
 import { createSampling, type Sampling } from './trace/sampling.ts';
-import type { SpanLimits } from './trace/span.ts';
+import type { SlowRoots, SpanLimits } from './trace/span.ts';
 import { TracerProvider } from './trace/tracer-provider.ts';
 import { compileFields } from './transport/otlp/field-rules.ts';
-import { Signal, type SignalName } from './transport/otlp/record.ts';
+import { type AttributeList, Signal, type SignalName } from './transport/otlp/record.ts';
 import type { TransportStats } from './transport/stats.ts';
 import type { Transport } from './transport/transport.ts';
 
@@ -80,6 +81,8 @@ export interface Tricord {
   shutdown(): Promise<boolean>;
 }
 
+const NANOS_PER_MS = 1e6;
+
 let running: Tricord | undefined;
 
 /**
@@ -121,6 +124,7 @@ class Agent implements Tricord {
   readonly #share: ThreadShare | undefined;
   readonly #tracers: TracerProvider | undefined;
   readonly #loggers: LoggerProvider | undefined;
+  readonly #profiler: SlowProfiler | undefined;
   readonly #contexts = new ContextManager();
   readonly #unwatch: () => void;
   /** The share of traces that the sampler keeps while there is room. */
@@ -147,6 +151,7 @@ class Agent implements Tricord {
     const collected = (seconds: number): void => this.#timeCollection?.(seconds);
     this.#share = this.#collects ? ThreadShare.find() : undefined;
     this.#meters = createMeterProvider(options, views, this.#transport, { collected, share: this.#share });
+    this.#profiler = this.#openProfiler(resource);
     this.#tracers = options.tracesExporter === 'otlp' ? this.#tracerProvider() : undefined;
     this.#loggers =
       options.logsExporter === 'otlp' ? createLoggerProvider(options, this.#transport) : undefined;
@@ -190,6 +195,7 @@ class Agent implements Tricord {
       spans: this.#tracers?.counters,
       logs: this.#loggers?.counters,
       metrics: this.#meters.counters,
+      profiles: this.#profiler?.counters,
       ratio: () => this.#ratio(),
       stats: () => this.stats(),
     });
@@ -239,7 +245,32 @@ class Agent implements Tricord {
     const sampling = this.#sampling();
     const { sampler } = sampling;
     if (sampler instanceof ConsistentSampler) this.#ratio = () => sampler.ratio;
-    return new TracerProvider({ sink, limits: spanLimitsOf(this.options), ...sampling });
+    return new TracerProvider({
+      ...{ sink, limits: spanLimitsOf(this.options), slow: this.#slowRoots() },
+      ...sampling,
+    });
+  }
+
+  /** Without it all else goes on. */
+  #openProfiler(resource: AttributeList): SlowProfiler | undefined {
+    const { profilesSlow, tracesExporter } = this.options;
+    if (profilesSlow === 0 || tracesExporter !== 'otlp') return undefined;
+    try {
+      return openProfiler(this.options, resource, line => this.#tell(line));
+    } catch (error) {
+      this.#tell(`no profiles are made: ${(error as Error).message}`);
+      return undefined;
+    }
+  }
+
+  #slowRoots(): SlowRoots | undefined {
+    const profiler = this.#profiler;
+    return (
+      profiler && {
+        nanos: this.options.profilesSlow * NANOS_PER_MS,
+        ended: (...root) => profiler.ended(...root),
+      }
+    );
   }
 
   #sampling(): Sampling {
@@ -258,8 +289,12 @@ class Agent implements Tricord {
   async flush(): Promise<boolean> {
     if (this.#collects && this.#down === undefined) await this.#meters.collect();
     const { flushTimeout } = this.options;
-    const flushes = [this.#transport.flush(flushTimeout), this.#share?.flush(flushTimeout) ?? true];
-    return (await Promise.all(flushes)).every(Boolean);
+    const [delivered, shared = true] = await Promise.all([
+      this.#transport.flush(flushTimeout),
+      this.#share?.flush(flushTimeout),
+      this.#profiler?.flush(flushTimeout),
+    ]);
+    return delivered && shared;
   }
 
   #collectSync(): void {
@@ -286,7 +321,11 @@ class Agent implements Tricord {
     if (this.#collects) await this.#meters.shutdown();
     this.#share?.close();
     this.#forgetDurations();
-    const delivered = await this.#transport.shutdown(this.options.flushTimeout);
+    const { flushTimeout } = this.options;
+    const [delivered] = await Promise.all([
+      this.#transport.shutdown(flushTimeout),
+      this.#profiler?.stop(flushTimeout),
+    ]);
     this.#unwatch();
     diag.debug('tricord has shut down');
     return delivered;

@@ -26,6 +26,10 @@ type LimitName =
   | 'labels_max'
   | 'label_value_length_max'
   | 'span_pool_max'
+  | 'profile_window_ms'
+  | 'profiles_per_minute_max'
+  | 'profiles_at_once_max'
+  | 'profile_bytes_max'
   | 'response_bytes_max'
   | 'timeout_ms_max';
 
@@ -67,6 +71,12 @@ export const limits: Readonly<Record<LimitName, number>> = {
   label_value_length_max: 1024,
   /** Span records that the pool keeps for reuse; those beyond it are left to the garbage collector. */
   span_pool_max: 2048,
+  /** How long the samples of one window gather; two windows are kept. */
+  profile_window_ms: 30_000,
+  /** How often in a minute profiles of slow requests are made, for how many requests at once, and the bytes of one such request. */
+  profiles_per_minute_max: 6,
+  profiles_at_once_max: 4,
+  profile_bytes_max: MIB,
   /** Bytes of one response that the agent reads from a collector. */
   response_bytes_max: 4 * MIB,
   /** How long a call to a collector may take where no limit is asked for. */

@@ -1,5 +1,4 @@
 // Every option of the agent in one table: its variable, default, unit, bounds and meaning.
-import { readFileSync } from 'node:fs';
 import { OptionError } from './errors.ts';
 import { limits } from './limits.ts';
 import { nearest } from './nearest.ts';
@@ -86,6 +85,8 @@ export interface Options {
   resendBytes: number;
   transportThread: boolean;
   flushTimeout: number;
+  profilesSlow: number;
+  profilesInterval: number;
 }
 
 const samplers = [
@@ -405,6 +406,18 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
     milliseconds(0, 60_000),
     'How long the exit of the process may wait until everything is delivered.',
   ),
+  profilesSlow: quantity(
+    'TRICORD_PROFILES_SLOW',
+    0,
+    milliseconds(0, 86_400_000),
+    'How long a first span of this process takes that a CPU profile is sent of: see [profiles](profiles.md); 0: of none.',
+  ),
+  profilesInterval: quantity(
+    'TRICORD_PROFILES_INTERVAL',
+    10,
+    milliseconds(1, 1000),
+    'How often the thread is looked at for them.',
+  ),
 };
 
 /** The default endpoint is another one there (OTLP specification, "Default port"). */
@@ -475,22 +488,5 @@ function unknownVariables(env: NodeJS.ProcessEnv, variables: readonly string[]):
     .map(name => `${name} is ignored: there is no such variable. Did you mean ${nearest(name, known)}?`);
 }
 
-const printable = (value: unknown): string => (JSON.stringify(value) ?? String(value)).slice(0, 200);
-
-/**
- * The contents of a PEM file that an option names; undefined when it names none.
- * @throws OptionError naming the variable, the path and the reason
- */
-export function readPem(
-  name: 'certificate' | 'clientCertificate' | 'clientKey',
-  path: string,
-): string | undefined {
-  if (path === '') return undefined;
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new OptionError(
-      `${optionTable[name].env}: cannot read ${printable(path)}: ${(error as Error).message}`,
-    );
-  }
-}
+/** As it is shown to people: in quotes, and not too long. */
+export const printable = (value: unknown): string => (JSON.stringify(value) ?? String(value)).slice(0, 200);

@@ -8,6 +8,7 @@ import {
 } from '@opentelemetry/api';
 import type { LogCounters } from './log/logger.ts';
 import type { MetricCounters } from './metrics/metric-counters.ts';
+import type { ProfileCounters } from './profile/slow-profiler.ts';
 import type { TraceCounters } from './trace/span-record.ts';
 import type { SignalName } from './transport/otlp/record.ts';
 import type { SignalStats, TransportStats } from './transport/stats.ts';
@@ -17,6 +18,8 @@ export interface SdkSources {
   readonly spans: Readonly<TraceCounters> | undefined;
   readonly logs: Readonly<LogCounters> | undefined;
   readonly metrics: Readonly<MetricCounters>;
+  /** Undefined where no profiles are made. */
+  readonly profiles: Readonly<ProfileCounters> | undefined;
   /** The share of traces that the options ask for, 0 to 1. */
   ratio(): number;
   stats(): TransportStats;
@@ -284,6 +287,17 @@ const input: readonly Row[] = [
   ]),
 ];
 
+const profiles: Row = counter(
+  'tricord.profile.slow_roots',
+  '{span}',
+  'Slow local roots, and for which no profile was sent, and why.',
+  moment => {
+    if (moment.profiles === undefined) return undefined;
+    const { sent, ...others } = moment.profiles;
+    return outcomes({}, sent, others);
+  },
+);
+
 function bySignal(
   { spans, logs, metrics }: Moment,
   read: (counters: { readonly truncated: number; readonly rejected: number }) => number,
@@ -305,6 +319,7 @@ const rows: readonly Row[] = [
   ...room,
   ...connection,
   ...input.map(causeless),
+  causeless(profiles),
 ];
 
 /**

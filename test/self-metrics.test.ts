@@ -39,6 +39,7 @@ function collected(sources: Partial<SdkSources> & Pick<SdkSources, 'stats'>): re
     spans: undefined,
     logs: undefined,
     metrics: meters.counters,
+    profiles: undefined,
     ratio: () => 1,
     endpoint: new URL('http://collector:4317'),
     protocol: 'grpc',
@@ -164,6 +165,17 @@ describe('the agent’s metrics of itself', () => {
     const { counters } = new MeterProvider({ sink: new MemorySink() });
     const failed = collected({ stats: () => stats, metrics: { ...counters, failed: 3 } });
     assert.deepEqual(valuesOf(metricNamed(failed, 'tricord.callback.failed')), [[{}, 3]]);
+  });
+
+  it('count slow local roots by what became of their profiles', async () => {
+    const stats = await idle();
+    const profiles = { sent: 2, idle: 0, skipped: 5, too_large: 0, failed: 1 };
+    const counted = collected({ stats: () => stats, profiles });
+    assert.deepEqual(valuesOf(metricNamed(counted, 'tricord.profile.slow_roots')), [
+      [{ 'error.type': 'failed' }, 1],
+      [{ 'error.type': 'skipped' }, 5],
+      [{}, 2],
+    ]);
   });
 });
 

@@ -36,8 +36,10 @@ const table: readonly { readonly from: RegExp; readonly may: RegExp }[] = [
   },
   {
     from: /^src\/(notices|collector-watch|self-metrics|export-durations)\.ts$/,
-    may: /^src\/(trace|metrics|log|context|transport)\/|^src\/options\.ts$|^@opentelemetry\//,
+    may: /^src\/(trace|metrics|log|profile|context|transport)\/|^src\/options\.ts$|^@opentelemetry\//,
   },
+  { from: /^src\/profile\//, may: /^src\/(profile|context|transport)\/|^src\/limits\.ts$|^node:/ },
+  { from: /^src\/pem\.ts$/, may: /^src\/(options|errors)\.ts$|^node:/ },
   { from: /^src\/(resource-message|start-line)\.ts$/, may: /^src\/transport\/otlp\/|^src\/options\.ts$/ },
   { from: /^src\/doctor\//, may: /^src\/(?!index\.ts|register\.ts)|^node:|^@opentelemetry\// },
   {
@@ -114,6 +116,7 @@ function dead(files: readonly { path: string; text: string }[], entries: readonl
 const entries = [
   'src/index.ts',
   'src/configuration-file.ts',
+  'src/profile/slow-profiler.ts',
   'src/register.ts',
   'src/sdk.ts',
   'src/instrument/pino.ts',

@@ -89,6 +89,11 @@ export class PooledRecord implements SpanRecord {
     this.scope = scope;
   }
 
+  /** Whether its parent, if it has one, is in another process. */
+  get isLocalRoot(): boolean {
+    return (this.parent0 | this.parent1) === 0 || (this.flags & SPAN_FLAG_REMOTE) !== 0;
+  }
+
   /** The slot of one more event; undefined, and counted, beyond so many. */
   nextEvent(max: number): EventSlot | undefined {
     if (this.eventCount >= max) {

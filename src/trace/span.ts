@@ -52,6 +52,14 @@ export const defaultSpanLimits: SpanLimits = {
   linkAttributes: limits.attributes_max,
 };
 
+/** Hears of local roots that took long: spans without a parent in this process. */
+export interface SlowRoots {
+  /** From how many nanoseconds on a local root is slow. */
+  readonly nanos: number;
+  /** Times in nanoseconds since the clock's anchor; `clockOffset` is what they have beside the monotonic clock. */
+  ended(identity: SpanIdentity, startTime: number, endTime: number, clockOffset: number): void;
+}
+
 /** What the spans of one provider share. */
 export class SpanPipeline {
   readonly clock: Clock;
@@ -75,8 +83,10 @@ export class SpanPipeline {
     rejected: 0,
   };
   readonly #pool: RecordPool = new RecordPool(this.counters);
+  readonly #slow: SlowRoots | undefined;
 
-  constructor(sink: Sink, clock: Clock, spanLimits: SpanLimits) {
+  constructor(sink: Sink, clock: Clock, spanLimits: SpanLimits, slow?: SlowRoots) {
+    this.#slow = slow;
     this.sink = sink;
     this.clock = clock;
     this.limits = spanLimits;
@@ -104,6 +114,7 @@ export class SpanPipeline {
       if (this.sink.commit(1)) this.counters.written++;
       else this.counters.refused++;
     }
+    if (this.#slow !== undefined) tellOfSlow(this.#slow, record);
     this.release(record);
   }
 
@@ -111,6 +122,12 @@ export class SpanPipeline {
   release(record: PooledRecord): void {
     if (record.busy === 0) this.#pool.give(record);
   }
+}
+
+function tellOfSlow(slow: SlowRoots, record: PooledRecord): void {
+  const { identity, startTime, endTime, clockOffset } = record;
+  if (endTime - startTime >= slow.nanos && record.isLocalRoot)
+    slow.ended(identity, startTime, endTime, clockOffset);
 }
 
 /**

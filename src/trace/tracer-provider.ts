@@ -5,7 +5,7 @@ import { processClock } from '../context/clock.ts';
 import type { Sink } from '../transport/otlp/record.ts';
 import { createSampler, type Sampler } from './sampler.ts';
 import type { Sampling } from './sampling.ts';
-import type { SpanLimits } from './span.ts';
+import type { SlowRoots, SpanLimits } from './span.ts';
 import { defaultSpanLimits, SpanPipeline } from './span.ts';
 import type { TraceCounters } from './span-record.ts';
 import { Tracer } from './tracer.ts';
@@ -18,6 +18,8 @@ export interface TracerProviderOptions extends Omit<Sampling, 'sampler'> {
   /** Default: every trace, parent-based. */
   readonly sampler?: Sampler | undefined;
   readonly limits?: Partial<SpanLimits> | undefined;
+  /** Hears of slow local roots. Default: nobody does. */
+  readonly slow?: SlowRoots | undefined;
 }
 
 export class TracerProvider implements OtelTracerProvider {
@@ -27,7 +29,7 @@ export class TracerProvider implements OtelTracerProvider {
 
   constructor(options: TracerProviderOptions) {
     const spanLimits = { ...defaultSpanLimits, ...options.limits };
-    this.#pipeline = new SpanPipeline(options.sink, options.clock ?? processClock, spanLimits);
+    this.#pipeline = new SpanPipeline(options.sink, options.clock ?? processClock, spanLimits, options.slow);
     const { sampler = createSampler('parentbased_always_on'), rules, keeping } = options;
     this.#sampling = { sampler, rules, keeping };
   }

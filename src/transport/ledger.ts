@@ -1,19 +1,24 @@
 // The batches between the ring and their settlement, and the account of them.
 import { limits } from '../limits.ts';
 import { type Control, Outcome, SHARE_UNIT, SignalCounter, Word } from './control.ts';
-import { Signal } from './otlp/record.ts';
+import { type PROFILES, Signal } from './otlp/record.ts';
 import { BATCH_HEAD_BYTES_MAX } from './otlp/stream-frame.ts';
 
 /** Bytes in front of a payload: room for gRPC's prefix and the stream's batch head, in gzip or not, so that a payload never moves. */
 export const HEADROOM_BYTES: number = 32 + BATCH_HEAD_BYTES_MAX;
 
-/** One OTLP `Export…ServiceRequest` on its way: `buffer` from {@link HEADROOM_BYTES} on. */
-export interface OutgoingBatch {
-  readonly signal: Signal;
-  readonly items: number;
+/** One OTLP `Export…ServiceRequest`: `buffer` from {@link HEADROOM_BYTES} on. */
+export interface OutgoingRequest {
+  readonly signal: Signal | typeof PROFILES;
   readonly buffer: Uint8Array;
   /** Bytes of the request when what lies there is gzip of it. */
   readonly unpackedBytes?: number;
+}
+
+/** One of them on its way from the ring. */
+export interface OutgoingBatch extends OutgoingRequest {
+  readonly signal: Signal;
+  readonly items: number;
 }
 
 /** Upper bound of the tags and lengths around one scope or one resource. */

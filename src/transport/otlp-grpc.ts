@@ -1,14 +1,15 @@
 // One OTLP/gRPC export: the call, and what its status means by the specification's retry rules.
 import { GrpcConnection, type GrpcOptions, GZIP_HEADERS, prefixMessage } from './grpc.ts';
 import { GrpcCode, type GrpcStatus } from './grpc-status.ts';
-import { HEADROOM_BYTES, type OutgoingBatch } from './ledger.ts';
-import { Signal } from './otlp/record.ts';
+import { HEADROOM_BYTES, type OutgoingRequest } from './ledger.ts';
+import { PROFILES, Signal } from './otlp/record.ts';
 import { type ExportOutcome, readRetryDelayMs, readSuccess } from './otlp/response.ts';
 
-const PATHS: Readonly<Record<Signal, string>> = {
+const PATHS: Readonly<Record<OutgoingRequest['signal'], string>> = {
   [Signal.traces]: '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
   [Signal.metrics]: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
   [Signal.logs]: '/opentelemetry.proto.collector.logs.v1.LogsService/Export',
+  [PROFILES]: '/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export',
 };
 
 /** Codes after which the same request may be sent again (OTLP 1.11, "OTLP/gRPC response"). */
@@ -29,7 +30,7 @@ export class OtlpGrpcExporter {
     this.#options = options;
   }
 
-  async export(batch: OutgoingBatch): Promise<ExportOutcome> {
+  async export(batch: OutgoingRequest): Promise<ExportOutcome> {
     const isGzip = batch.unpackedBytes !== undefined;
     const framed = batch.buffer.subarray(prefixMessage(batch.buffer, HEADROOM_BYTES, isGzip));
     const { status, message } = await this.#connected().unary(

@@ -2,14 +2,15 @@
 import type { Agent, IncomingMessage } from 'node:http';
 import { limits } from '../limits.ts';
 import { type EndpointOptions, parseEndpoint, tlsOptions } from './endpoint.ts';
-import { HEADROOM_BYTES, type OutgoingBatch } from './ledger.ts';
-import { Signal } from './otlp/record.ts';
+import { HEADROOM_BYTES, type OutgoingRequest } from './ledger.ts';
+import { PROFILES, Signal } from './otlp/record.ts';
 import { type ExportOutcome, readRetryAfterMs, readSuccess } from './otlp/response.ts';
 
-const PATHS: Readonly<Record<Signal, string>> = {
+const PATHS: Readonly<Record<OutgoingRequest['signal'], string>> = {
   [Signal.traces]: 'v1/traces',
   [Signal.metrics]: 'v1/metrics',
   [Signal.logs]: 'v1/logs',
+  [PROFILES]: 'v1development/profiles',
 };
 
 /** Statuses after which the same request may be sent again (OTLP 1.11, "OTLP/HTTP response"). */
@@ -33,7 +34,7 @@ export class OtlpHttpExporter {
   }
 
   /** Never rejects. */
-  export(batch: OutgoingBatch): Promise<ExportOutcome> {
+  export(batch: OutgoingRequest): Promise<ExportOutcome> {
     const { promise, resolve } = Promise.withResolvers<ExportOutcome>();
     const fail = (reason: string): void => resolve({ kind: 'retry', afterMs: undefined, reason });
     const payload = batch.buffer.subarray(HEADROOM_BYTES);

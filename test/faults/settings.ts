@@ -13,6 +13,7 @@ import { emptyVariables, impossibleSettings, misspellings, several } from './set
 
 const partNames = ['misspelled', 'impossible', 'empty', 'several', 'files', 'collectors'] as const;
 type PartName = (typeof partNames)[number];
+const TOLD_EACH = 100;
 
 /** A point of a part, and what it has shown. */
 interface Tried {
@@ -26,7 +27,7 @@ export const scenario: FaultScenario = {
   about: 'misspelled variables, impossible values, unusable files and collectors that are none',
   parts: partNames,
   plants: Object.keys(agentPlants),
-  async run(command): Promise<Outcome> {
+  async run(command, tell): Promise<Outcome> {
     const files = wrongFiles();
     const wrong = await WrongCollectors.start();
     const collector = await TestCollector.start();
@@ -35,7 +36,7 @@ export const scenario: FaultScenario = {
         ...{ misspelled: misspellings, impossible: impossibleSettings, empty: emptyVariables, several },
         ...{ files: files.source, collectors: wrong.source },
       };
-      return outcomeOf(command, await tryAll(command, sources, collector.url));
+      return outcomeOf(command, await tryAll(command, sources, collector.url, tell));
     } finally {
       collector.stop();
       wrong.stop();
@@ -46,9 +47,15 @@ export const scenario: FaultScenario = {
 
 type Sources = Readonly<Record<PartName, CaseSource>>;
 
-async function tryAll(command: Command, sources: Sources, collector: string): Promise<Tried[]> {
+async function tryAll(
+  command: Command,
+  sources: Sources,
+  collector: string,
+  tell: (line: string) => void,
+): Promise<Tried[]> {
   const bare = await bareRun();
   const points = pointsOf(command, sources);
+  const all = points.length;
   const tried: Tried[] = [];
   const lane = async (): Promise<void> => {
     for (let next = points.shift(); next !== undefined; next = points.shift()) {
@@ -56,6 +63,7 @@ async function tryAll(command: Command, sources: Sources, collector: string): Pr
       const found = caseOf(sources[part], part, point, command.seed);
       const breaches = await observe(found, { bare, collector, bug: command.plant });
       tried.push({ part, point, env: found.env, breaches });
+      if (tried.length % TOLD_EACH === 0) tell(`${tried.length} of ${all} environments`);
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, lane));

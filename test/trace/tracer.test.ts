@@ -1,7 +1,9 @@
 // Tracers start spans under the context they are given, and activate them when asked.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ROOT_CONTEXT } from '@opentelemetry/api';
+import { type Context, ROOT_CONTEXT, trace } from '@opentelemetry/api';
+import { processClock } from '../../src/context/clock.ts';
+import type { SpanIdentity } from '../../src/context/identity.ts';
 import { ObservabilityContext } from '../../src/context/observability-context.ts';
 import { createSampler } from '../../src/trace/sampler.ts';
 import { TracerProvider } from '../../src/trace/tracer-provider.ts';
@@ -123,5 +125,40 @@ describe('getTracer', () => {
     assert.equal(provider.getTracer('a', '1'), provider.getTracer('a', '1'));
     assert.notEqual(provider.getTracer('a', '1'), provider.getTracer('a', '2'));
     assert.notEqual(provider.getTracer('a'), provider.getTracer('a', undefined, { schemaUrl: 'x' }));
+  });
+});
+
+describe('a slow local root', () => {
+  const clock = processClock;
+  const seconds = (nanos: number): [number, number] => {
+    const time = clock.anchorUnixNanos + BigInt(nanos);
+    return [Number(time / 1_000_000_000n), Number(time % 1_000_000_000n)];
+  };
+
+  it('is told of when it takes that long: a span without a parent in this process, and one that is sampled', () => {
+    const heard: [spanId: string, nanos: number][] = [];
+    const slow = {
+      nanos: 1e9,
+      ended: (identity: SpanIdentity, start: number, end: number) =>
+        void heard.push([identity.spanId, end - start]),
+    };
+    const make = (sampler: 'always_on' | 'always_off') =>
+      new TracerProvider({ sink: new MemorySink(), sampler: createSampler(sampler), slow }).getTracer('test');
+    const tracer = make('always_on');
+    const lasting = (nanos: number, context: Context, from = tracer): string => {
+      const span = from.startSpan('a', { startTime: seconds(0) }, context);
+      span.end(seconds(nanos));
+      return span.spanContext().spanId;
+    };
+    const parent = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), traceFlags: 1 };
+    lasting(0.999e9, ROOT_CONTEXT);
+    const root = lasting(1e9, ROOT_CONTEXT);
+    const remote = lasting(2e9, trace.setSpanContext(ROOT_CONTEXT, { ...parent, isRemote: true }));
+    lasting(3e9, trace.setSpanContext(ROOT_CONTEXT, parent));
+    lasting(4e9, ROOT_CONTEXT, make('always_off'));
+    assert.deepEqual(heard, [
+      [root, 1e9],
+      [remote, 2e9],
+    ]);
   });
 });

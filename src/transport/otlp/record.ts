@@ -7,6 +7,9 @@ export const Signal = { traces: 1, metrics: 2, logs: 3 } as const;
 export type Signal = (typeof Signal)[keyof typeof Signal];
 export type SignalName = keyof typeof Signal;
 
+/** Beside the signals: profiles, whose requests share a dictionary each and can never be joined. */
+export const PROFILES = 4;
+
 /** What a frame holds: an encoded record of a signal, or a log record as the line of JSON that says it, not read yet. */
 export const FrameKind = { traces: 1, metrics: 2, logs: 3, line: 4 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
