@@ -7,7 +7,7 @@ import { dirname, join, resolve } from 'node:path';
 const versions = ['22.15.0', '24', '26'];
 const tests = [
   'test/*.test.ts',
-  'test/{context,trace,metrics,log,transport,instrument,register,doctor}/**/*.test.ts',
+  'test/{context,trace,metrics,log,profile,transport,instrument,register,doctor}/**/*.test.ts',
 ];
 /** They look at the repository as a whole, whatever Node runs them. */
 const once = ['test/build.test.ts', 'test/tidy.test.ts', 'test/lock-file.test.ts'];
@@ -65,8 +65,8 @@ function writeTree(): void {
   }
   write('package.json', renamed(readFileSync(join(root, 'package.json'), 'utf8')));
   const pages = ['options', 'opentelemetry', 'exit-matrix', 'instrumentation'].map(name => `docs/${name}.md`);
-  for (const path of ['dist', 'test/register/apps', ...pages])
-    cpSync(join(root, path), join(tree, path), { recursive: true });
+  const others = ['dist', 'test/register/apps', 'test/profile/slow-app.cjs', 'test/profile/profiles.proto'];
+  for (const path of [...others, ...pages]) cpSync(join(root, path), join(tree, path), { recursive: true });
 }
 
 function runTests(node: string): boolean {
