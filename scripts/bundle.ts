@@ -9,7 +9,7 @@ const dist = join(root, 'dist');
 /** What runs in the application's thread, by the module that other packages import. */
 const entries = ['index', 'sdk', 'instrument/pino', 'instrument/prom-client'];
 /** What is loaded by those applications alone that ask for it. */
-const seldom = ['configuration-file', 'profile/slow-profiler'];
+const seldom = ['configuration-file', 'metrics-page', 'profile/slow-profiler'];
 /** All of them in one file, so that there is one copy of every module however the agent is loaded. */
 const agent = [
   ...entries.map(entry => `export * from './src/${entry}.ts';`),

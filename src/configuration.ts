@@ -1,11 +1,10 @@
 // What the agent is configured with: options in code, the variables, and in the place of OpenTelemetry's the file of OTEL_CONFIG_FILE.
-import { createRequire } from 'node:module';
-import { extname } from 'node:path';
 import type * as File from './configuration-file.ts';
 import type { ReadConfiguration } from './configuration-file.ts';
 import { OptionError } from './errors.ts';
 import { CheckedView } from './metrics/view.ts';
 import { type Options, type ReadOptions, readOptions } from './options.ts';
+import { loadSeldom } from './seldom.ts';
 
 export interface Configured extends ReadOptions {
   /** Those of the file. */
@@ -32,10 +31,9 @@ export function withoutOtel(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 }
 
 function readConfigurationFile(path: string, env: NodeJS.ProcessEnv): ReadConfiguration {
-  const require = createRequire(import.meta.url);
-  const module = require(`./configuration-file${extname(import.meta.url)}`) as typeof File;
+  const file = loadSeldom('configuration-file') as typeof File;
   try {
-    return module.readConfigurationFile(path, env);
+    return file.readConfigurationFile(path, env);
   } catch (error) {
     // Of a copy of its own where it is built.
     throw new OptionError((error as Error).message);

@@ -1,7 +1,5 @@
 // Opens the transport as the options say, for the agent and for the stock SDK's components alike; and what makes profiles.
 import { randomBytes } from 'node:crypto';
-import { createRequire } from 'node:module';
-import { extname } from 'node:path';
 import type { CollectorWatch } from './collector-watch.ts';
 import { processClock } from './context/clock.ts';
 import { ObservabilityContext } from './context/observability-context.ts';
@@ -12,6 +10,7 @@ import { readPem } from './pem.ts';
 import type * as Profile from './profile/slow-profiler.ts';
 import type { SlowProfiler } from './profile/slow-profiler.ts';
 import { encodeResource } from './resource-message.ts';
+import { loadSeldom } from './seldom.ts';
 import { checkTls, type EndpointOptions, parseEndpoint } from './transport/endpoint.ts';
 import { compileFields } from './transport/otlp/field-rules.ts';
 import type { AttributeList } from './transport/otlp/record.ts';
@@ -81,9 +80,8 @@ export function openProfiler(
   resource: AttributeList,
   say: (line: string) => void,
 ): SlowProfiler {
-  const require = createRequire(import.meta.url);
-  const module = require(`./profile/slow-profiler${extname(import.meta.url)}`) as typeof Profile;
-  return new module.SlowProfiler({
+  const { SlowProfiler } = loadSeldom('profile/slow-profiler') as typeof Profile;
+  return new SlowProfiler({
     ...endpointOf(options),
     protocol: options.protocol,
     intervalMs: options.profilesInterval,

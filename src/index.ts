@@ -4,7 +4,9 @@ import { context, diag, logs, metrics, propagation, trace } from '@opentelemetry
 import { CollectorWatch } from './collector-watch.ts';
 import { configured } from './configuration.ts';
 import { notices, openProfiler, openTransport } from './connection.ts';
+import { processClock } from './context/clock.ts';
 import { ContextManager } from './context/context-manager.ts';
+import { warnSeldom } from './context/message-limit.ts';
 import { Propagator } from './context/propagator.ts';
 import { detectThreadResource } from './context/thread-resource.ts';
 import { OptionError } from './errors.ts';
@@ -15,9 +17,12 @@ import { MeterProvider, type MeterProviderOptions } from './metrics/meter-provid
 import { processProducers, registerMetricProducer } from './metrics/metric-producer.ts';
 import { ThreadShare } from './metrics/thread-share.ts';
 import { type CheckedView, checkedViews, type View } from './metrics/view.ts';
+import type * as Page from './metrics-page.ts';
+import type { MetricsPage } from './metrics-page.ts';
 import { diagLevel, diagLogger } from './notices.ts';
 import type { Options } from './options.ts';
 import type { SlowProfiler } from './profile/slow-profiler.ts';
+import { loadSeldom } from './seldom.ts';
 import { exportersOf, observeSdk } from './self-metrics.ts';
 import { startLine } from './start-line.ts';
 import type { OtelSampler } from './trace/plugged-sampler.ts';
@@ -122,6 +127,7 @@ class Agent implements Tricord {
   readonly #meters: MeterProvider;
   /** In a worker thread whose measurements the main thread adds to its own. */
   readonly #share: ThreadShare | undefined;
+  #page: MetricsPage | undefined;
   readonly #tracers: TracerProvider | undefined;
   readonly #loggers: LoggerProvider | undefined;
   readonly #profiler: SlowProfiler | undefined;
@@ -149,20 +155,28 @@ class Agent implements Tricord {
     if (options.doctor) this.#tell(startLine(options, resource));
     this.#transport = openTransport(options, resource, this.#watch, () => this.#collectSync());
     const collected = (seconds: number): void => this.#timeCollection?.(seconds);
-    this.#share = this.#collects ? ThreadShare.find() : undefined;
-    this.#meters = createMeterProvider(options, views, this.#transport, { collected, share: this.#share });
+    this.#share = this.#measures ? ThreadShare.find() : undefined;
+    const isRead = pageAddress(options) !== undefined;
+    const wiring = { collected, share: this.#share, isRead };
+    this.#meters = createMeterProvider(options, views, this.#transport, wiring);
     this.#profiler = this.#openProfiler(resource);
     this.#tracers = options.tracesExporter === 'otlp' ? this.#tracerProvider() : undefined;
     this.#loggers =
       options.logsExporter === 'otlp' ? createLoggerProvider(options, this.#transport) : undefined;
     this.#showDiagnostics();
     this.#becomeGlobal();
-    if (this.#collects) this.#measure();
+    if (this.#measures) this.#measure(resource);
     this.#unwatch = flushAtExit(timeoutMs => this.#flushSync(timeoutMs), options.flushTimeout);
   }
 
+  /** Whether metrics are sent. */
   get #collects(): boolean {
-    return this.options.metricsExporter === 'otlp';
+    return this.options.metricsExporter.startsWith('otlp');
+  }
+
+  /** Whether there is anybody to have them. */
+  get #measures(): boolean {
+    return this.#collects || pageAddress(this.options) !== undefined;
   }
 
   /** Whoever asks for no messages gets none of the agent either. */
@@ -177,15 +191,30 @@ class Agent implements Tricord {
     this.#served.push(diag);
   }
 
-  /** Collects from now on, and measures the agent itself. */
-  #measure(): void {
+  /** Collects from now on, or lets others read, and measures the agent itself. */
+  #measure(resource: AttributeList): void {
     if (isMainThread)
       this.#meters.gather(
         () => this.flush(),
         () => this.#transport.isSpawning,
       );
     if (this.options.sdkMetrics) this.#measureItself();
-    this.#meters.start();
+    if (this.#collects) this.#meters.start();
+    if (isMainThread) this.#openPage(resource);
+  }
+
+  #openPage(resource: AttributeList): void {
+    const address = pageAddress(this.options);
+    if (address === undefined) return;
+    const { MetricsPage } = loadSeldom('metrics-page') as typeof Page;
+    this.#page = new MetricsPage({
+      ...address,
+      resource,
+      read: visit => this.#meters.read(visit),
+      unixMillis: time => processClock.toUnixMillis(time),
+      failed: line => this.#tell(line),
+      warn: line => warnSeldom(line),
+    });
   }
 
   #measureItself(): void {
@@ -214,7 +243,7 @@ class Agent implements Tricord {
       this.#serve('propagation', propagation, propagation.setGlobalPropagator(this.#propagator())),
       this.#tracers &&
         this.#serve('traces', trace, trace.setGlobalTracerProvider(this.#flushing(this.#tracers))),
-      this.#collects &&
+      this.#measures &&
         this.#serve('metrics', metrics, metrics.setGlobalMeterProvider(this.#flushing(this.#meters))),
       this.#loggers && this.#serve('logs', logs, logs.setGlobalLoggerProvider(this.#flushing(this.#loggers))),
     ].filter(name => typeof name === 'string');
@@ -318,7 +347,9 @@ class Agent implements Tricord {
     running = undefined;
     for (const api of this.#served) api.disable();
     this.#loggers?.shutdown();
+    this.#page?.close();
     if (this.#collects) await this.#meters.shutdown();
+    else this.#meters.close();
     this.#share?.close();
     this.#forgetDurations();
     const { flushTimeout } = this.options;
@@ -330,6 +361,18 @@ class Agent implements Tricord {
     diag.debug('tricord has shut down');
     return delivered;
   }
+}
+
+/** Where the page for Prometheus is; undefined where there is none. */
+function pageAddress(options: Readonly<Options>): { host: string; port: number } | undefined {
+  const { prometheusEndpoint: endpoint, prometheusHost: host, prometheusPort: port } = options;
+  const colon = endpoint.lastIndexOf(':');
+  if (endpoint !== '')
+    return {
+      host: endpoint.slice(0, colon).replace(/^\[|\]$/g, ''),
+      port: Number(endpoint.slice(colon + 1)),
+    };
+  return options.metricsExporter.endsWith('prometheus') ? { host, port } : undefined;
 }
 
 /** What is set for spans alone goes before what is set for all records. */
@@ -349,7 +392,7 @@ function createMeterProvider(
   options: Readonly<Options>,
   views: readonly CheckedView[],
   { sink }: Transport,
-  wiring: Pick<MeterProviderOptions, 'collected' | 'share'>,
+  wiring: Pick<MeterProviderOptions, 'collected' | 'share' | 'isRead'>,
 ): MeterProvider {
   const { cardinalityLimit, exemplarFilter, histogramAggregation, temporalityPreference } = options;
   return new MeterProvider({

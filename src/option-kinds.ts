@@ -65,6 +65,42 @@ export function choice<T extends string>(
   return { env, default: fallback, doc, shape, parse, accepts: value => choices.includes(value as T) };
 }
 
+/** As {@link choice}; one of several names, separated by commas, may have them in any order. */
+export function combination<T extends string>(
+  env: string,
+  choices: readonly T[],
+  fallback: NoInfer<T>,
+  doc: string,
+): Option<T> {
+  const made = choice(env, choices, fallback, doc);
+  const shape = choices.join(' or ');
+  const inOrder = (value: string): string =>
+    value
+      .split(',')
+      .map(item => item.trim().toLowerCase())
+      .sort()
+      .join();
+  const parse = (value: string): T => {
+    const found = choices.find(candidate => candidate === inOrder(value));
+    if (found === undefined) throw new Error(shape);
+    return found;
+  };
+  return { ...made, shape, parse };
+}
+
+const HOST_AND_PORT = /^(?:\[[\da-f:.]+\]|[^\s:[\]/]+):\d{1,5}$/i;
+
+/** `host:port`, an IPv6 address in brackets; empty for none. */
+export function hostAndPort(env: string, doc: string): Option<string> {
+  const shape = 'host:port';
+  const accepts = (value: unknown): boolean => value === '' || (isText(value) && HOST_AND_PORT.test(value));
+  const parse = (value: string): string => {
+    if (!accepts(value.trim())) throw new Error(shape);
+    return value.trim();
+  };
+  return { env, default: '', doc, shape, parse, accepts };
+}
+
 export interface Bounds {
   readonly min: number;
   readonly max: number;

@@ -5,8 +5,10 @@ import { nearest } from './nearest.ts';
 import {
   type Bounds,
   choice,
+  combination,
   fieldRules,
   flag,
+  hostAndPort,
   isRecordOf,
   list,
   numberWords,
@@ -44,7 +46,10 @@ export interface Options {
   clientKey: string;
   timeout: number;
   tracesExporter: 'otlp' | 'none';
-  metricsExporter: 'otlp' | 'none';
+  metricsExporter: 'otlp' | 'none' | 'prometheus' | 'otlp,prometheus';
+  prometheusEndpoint: string;
+  prometheusHost: string;
+  prometheusPort: number;
   logsExporter: 'otlp' | 'none';
   tracesSampler: (typeof samplers)[number];
   tracesSamplerArg: number;
@@ -187,7 +192,23 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
     'How long one call to the collector may take; 0 for no limit, which is ten minutes.',
   ),
   tracesExporter: choice('OTEL_TRACES_EXPORTER', exporters, 'otlp', 'Whether spans are sent.'),
-  metricsExporter: choice('OTEL_METRICS_EXPORTER', exporters, 'otlp', 'Whether metrics are sent.'),
+  metricsExporter: combination(
+    'OTEL_METRICS_EXPORTER',
+    ['otlp', 'none', 'prometheus', 'otlp,prometheus'],
+    'otlp',
+    'Whether metrics are sent, or answered to Prometheus on a page of the process, or both. See [metrics](metrics.md#the-page-for-prometheus).',
+  ),
+  prometheusEndpoint: hostAndPort(
+    'TRICORD_PROMETHEUS_ENDPOINT',
+    'Where the process has that page, `/metrics`, whatever `OTEL_METRICS_EXPORTER` says.',
+  ),
+  prometheusHost: text('OTEL_EXPORTER_PROMETHEUS_HOST', '127.0.0.1', 'Its host, without the former.', 'host'),
+  prometheusPort: quantity(
+    'OTEL_EXPORTER_PROMETHEUS_PORT',
+    9464,
+    { min: 0, max: 65_535, unit: 'port' },
+    'Its port; 0 for any that is free.',
+  ),
   logsExporter: choice(
     'OTEL_LOGS_EXPORTER',
     exporters,
@@ -438,8 +459,8 @@ export function readOptions(given: Partial<Options> = {}, env: NodeJS.ProcessEnv
   const names = Object.keys(optionTable) as (keyof Options)[];
   const variables = names.map(name => optionTable[name].env);
   const sends = (signal: string): boolean => {
-    const name = `${signal.toLowerCase()}Exporter` as 'tracesExporter';
-    return (given[name] ?? env[optionTable[name].env]?.toLowerCase()) !== 'none';
+    const name = `${signal.toLowerCase()}Exporter` as 'metricsExporter';
+    return !['none', 'prometheus'].includes(given[name] ?? env[optionTable[name].env]?.toLowerCase() ?? '');
   };
   const { env: settled, origins, warnings: ineffective } = standing(env, variables, sends);
   const warnings = [...unknownVariables(env, variables), ...ineffective];

@@ -42,9 +42,6 @@ const byBytes = 'The buffers are bounded in bytes: use `TRICORD_RING_BYTES` and 
 const batchBytes = 'A batch is bounded in bytes, 512 KiB.';
 const callTimeout = 'Use `OTEL_EXPORTER_OTLP_TIMEOUT`, which bounds each call.';
 const noZipkin = moot('There is no Zipkin exporter: `OTEL_TRACES_EXPORTER` takes `otlp` or `none`.');
-const noPrometheus = moot(
-  'There is no Prometheus exporter: the collector answers Prometheus’ queries and has `/metrics`.',
-);
 const file = moot('Honoured, in the place of all others: [configuration-file.md](configuration-file.md).');
 const noFile = ignored('Use `OTEL_CONFIG_FILE`.');
 
@@ -138,8 +135,8 @@ export const specification: readonly Section[] = [
       OTEL_EXPORTER_ZIPKIN_ENDPOINT: noZipkin,
       OTEL_EXPORTER_ZIPKIN_TIMEOUT: noZipkin,
       OTEL_EXPORTER_ZIPKIN_PROTOCOL: noZipkin,
-      OTEL_EXPORTER_PROMETHEUS_HOST: noPrometheus,
-      OTEL_EXPORTER_PROMETHEUS_PORT: noPrometheus,
+      OTEL_EXPORTER_PROMETHEUS_HOST: option,
+      OTEL_EXPORTER_PROMETHEUS_PORT: option,
     },
   },
   {

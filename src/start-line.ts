@@ -8,7 +8,7 @@ export function startLine(options: Readonly<Options>, resource: AttributeList): 
   const { tracesExporter, metricsExporter, logsExporter, protocol, endpoint } = options;
   const exporters = { traces: tracesExporter, metrics: metricsExporter, logs: logsExporter };
   const sent = Object.entries(exporters).flatMap(([signal, exporter]) =>
-    exporter === 'otlp' ? [signal] : [],
+    exporter.startsWith('otlp') ? [signal] : [],
   );
   const service = JSON.stringify(attribute('service.name'));
   return (

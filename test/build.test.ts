@@ -19,6 +19,7 @@ function leftOver(files: readonly string[], sources: readonly string[]): string[
     ],
     ...[
       'configuration-file.cjs',
+      'metrics-page.cjs',
       'profile/slow-profiler.cjs',
       'sdk.js',
       'instrument/pino.js',

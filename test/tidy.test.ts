@@ -31,7 +31,7 @@ const table: readonly { readonly from: RegExp; readonly may: RegExp }[] = [
     may: /^src\/instrument\/|^src\/index\.ts$|^node:|^@opentelemetry\/|^pino$|^prom-client$/,
   },
   {
-    from: /^src\/(options|option-kinds|otel-variables|sampling-rules|nearest|limits|errors|exit)\.ts$/,
+    from: /^src\/(options|option-kinds|otel-variables|sampling-rules|nearest|limits|errors|exit|seldom)\.ts$/,
     may: /^src\/(errors|limits|option-kinds|otel-variables|sampling-rules|nearest)\.ts$|^node:/,
   },
   {
@@ -40,11 +40,12 @@ const table: readonly { readonly from: RegExp; readonly may: RegExp }[] = [
   },
   { from: /^src\/profile\//, may: /^src\/(profile|context|transport)\/|^src\/limits\.ts$|^node:/ },
   { from: /^src\/pem\.ts$/, may: /^src\/(options|errors)\.ts$|^node:/ },
+  { from: /^src\/metrics-page\.ts$/, may: /^src\/(metrics|transport\/otlp)\/|^node:/ },
   { from: /^src\/(resource-message|start-line)\.ts$/, may: /^src\/transport\/otlp\/|^src\/options\.ts$/ },
   { from: /^src\/doctor\//, may: /^src\/(?!index\.ts|register\.ts)|^node:|^@opentelemetry\// },
   {
     from: /^src\/configuration(-file|-tree|-views)?\.ts$/,
-    may: /^src\/(configuration-(file|tree|views)|metrics\/view|options|errors)\.ts$|^node:|^yaml$/,
+    may: /^src\/(configuration-(file|tree|views)|metrics\/view|options|errors|seldom)\.ts$|^node:|^yaml$/,
   },
   {
     from: /^src\/(index|sdk|connection|sdk-connection)\.ts$/,
@@ -117,6 +118,7 @@ const entries = [
   'src/index.ts',
   'src/configuration-file.ts',
   'src/profile/slow-profiler.ts',
+  'src/metrics-page.ts',
   'src/register.ts',
   'src/sdk.ts',
   'src/instrument/pino.ts',

@@ -21,6 +21,8 @@ import { addServedCalls, routeOf } from './served-request.ts';
 
 const CONTEXT = Symbol('tricord.server-context');
 const OLDEST = Symbol('tricord.oldest-server-call');
+/** What the agent's own server has. */
+const UNOBSERVED = Symbol.for('tricord.unobserved');
 
 /**
  * One request that is being served. The calls of a connection form a list in the order of their requests, which is that of
@@ -62,6 +64,7 @@ interface ServerMessage {
   readonly request: ServedRequest;
   readonly response: ServerResponse;
   readonly socket: ServedSocket;
+  readonly server: object;
 }
 
 /** Undefined when the request is not under way. */
@@ -94,7 +97,8 @@ class HttpServer {
     };
   }
 
-  start({ request, response, socket }: ServerMessage): void {
+  start({ request, response, socket, server }: ServerMessage): void {
+    if (UNOBSERVED in server) return;
     this.#survey ??= new HeaderSurvey(propagation.fields());
     const headers = this.#survey.of(request);
     const connection = schemeOfConnection(request);

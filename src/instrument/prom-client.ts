@@ -86,11 +86,11 @@ class RegistryProducer implements MetricProducer {
   }
 
   /** What the metrics answered; of those that did not, or were not asked, what can be read at once. */
-  *collect(clock: MetricClock): Iterable<ScopeMetrics> {
+  *collect(clock: MetricClock, purpose?: 'page'): Iterable<ScopeMetrics> {
     const prepared = this.#prepared;
     this.#prepared = new Map();
-    const exemplarsSince = this.#exemplarsSince;
-    this.#exemplarsSince = Date.now();
+    const exemplarsSince = purpose === 'page' ? 0 : this.#exemplarsSince;
+    if (purpose !== 'page') this.#exemplarsSince = Date.now();
     for (const { metric, registry, scope } of this.#metrics()) {
       const data = prepared.get(metric) ?? readNow(metric);
       if (data === undefined) continue;

@@ -1,7 +1,7 @@
 // What every aggregation has: its metric's description, its series, its exemplars, and the interval it is read for.
 import type { Attributes, Context } from '@opentelemetry/api';
 import { Labels } from '../context/labels.ts';
-import { AggregationTemporality, type MetricRecord } from '../transport/otlp/metrics.ts';
+import { AggregationTemporality, type ExemplarRecord, type MetricRecord } from '../transport/otlp/metrics.ts';
 import type { AttributeList } from '../transport/otlp/record.ts';
 import type { AttributeFilter } from './attribute-filter.ts';
 import { type ExemplarRules, ExemplarSlots } from './exemplar-slots.ts';
@@ -50,7 +50,7 @@ export abstract class Aggregation {
   readonly series: SeriesIndex;
   protected slots: Float64Array = new Float64Array(0);
   /** Slots of a series. */
-  readonly #width: number;
+  readonly width: number;
   /** Nanoseconds since the anchor: when the values were read. */
   protected time = 0;
   /** Nanoseconds since the anchor: when they were read before, or the instrument was made. */
@@ -58,7 +58,7 @@ export abstract class Aggregation {
   readonly #rules: StreamRules;
 
   constructor({ name, description, unit }: Descriptor, rules: StreamRules, width: number) {
-    this.#width = width;
+    this.width = width;
     this.name = name;
     this.description = description;
     this.unit = unit;
@@ -83,10 +83,10 @@ export abstract class Aggregation {
   /** Makes room for a series; returns its start time. */
   #begins(series: number): number {
     const { memory = ownMemory, clock } = this.#rules;
-    const end = (series + 1) * this.#width;
+    const end = (series + 1) * this.width;
     const before = this.slots.length;
     if (end > before) {
-      this.slots = memory.grown(this.slots, end, this.#width);
+      this.slots = memory.grown(this.slots, end, this.width);
       this.clear(before);
     }
     memory.begins(this.series.attributes[series]!);
@@ -128,7 +128,7 @@ export abstract class Aggregation {
 
   /** Forgets the first `count` series. */
   protected forget(count: number): void {
-    this.clear(moveToFront(this.slots, this.#width, count, this.size));
+    this.clear(moveToFront(this.slots, this.width, count, this.size));
     this.series.forget(count);
   }
 
@@ -168,6 +168,13 @@ export abstract class MeasuredAggregation extends Aggregation implements SeriesR
   abstract merge(series: number, now: Float64Array, before: Float64Array): void;
   /** Which of the exemplars' slots a measurement belongs to. */
   abstract exemplarSlot(series: number, value: number): number;
+  /** Those of the interval. */
+  abstract exemplarsOf(series: number): readonly ExemplarRecord[];
+
+  /** Valid until the next measurement. */
+  slotsOf(series: number): Float64Array {
+    return this.slots.subarray(series * this.width, (series + 1) * this.width);
+  }
 
   seriesOf(attributes: Attributes): number {
     return this.series.known(attributes, Labels.empty);

@@ -52,6 +52,8 @@ const SLOTS_MIN = 16;
 export class ExemplarSlots {
   /** All attributes of the measurement under way, where a view leaves out some. */
   measured: Attributes | undefined;
+  /** Whether slots show what they had before the interval, too, while nothing is in its place. */
+  lasting = false;
   readonly #rules: ExemplarRules;
   readonly #slots: (Slot | undefined)[] = [];
   #seen = new Float64Array(SLOTS_MIN);
@@ -122,13 +124,13 @@ export class ExemplarSlots {
     return slot;
   }
 
-  /** The exemplars that the interval has in `count` slots from `first` on. */
+  /** The exemplars that there are in `count` slots from `first` on. */
   since(first: number, count: number): readonly ExemplarRecord[] {
-    if (this.#empty) return none;
+    if (this.#empty && !this.lasting) return none;
     const found: Slot[] = [];
     for (let index = first; index < first + count; index++) {
       const slot = this.#slots[index];
-      if (slot === undefined || this.#next[index] === 0) continue;
+      if (slot === undefined || (this.#next[index] === 0 && !this.lasting)) continue;
       slot.filteredAttributes = this.#filtered(slot);
       found.push(slot);
     }

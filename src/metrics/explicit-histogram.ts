@@ -1,6 +1,6 @@
 // Histograms with fixed bucket bounds.
 import type { Attributes, Context } from '@opentelemetry/api';
-import type { HistogramPoint, HistogramRecord } from '../transport/otlp/metrics.ts';
+import type { ExemplarRecord, HistogramPoint, HistogramRecord } from '../transport/otlp/metrics.ts';
 import { type Descriptor, MeasuredAggregation, type StreamRules } from './aggregation.ts';
 import { known } from './slots.ts';
 
@@ -32,7 +32,6 @@ export class ExplicitHistogram extends MeasuredAggregation implements HistogramR
   readonly type = 'histogram';
   readonly #bounds: Float64Array;
   readonly #buckets: number;
-  readonly #width: number;
   readonly #extras: HistogramExtras;
 
   /** @param bounds finite and strictly ascending */
@@ -46,7 +45,6 @@ export class ExplicitHistogram extends MeasuredAggregation implements HistogramR
     super(descriptor, rules, buckets + EXTRA);
     this.#bounds = Float64Array.from(bounds);
     this.#buckets = buckets;
-    this.#width = buckets + EXTRA;
     this.#extras = extras;
   }
 
@@ -55,7 +53,7 @@ export class ExplicitHistogram extends MeasuredAggregation implements HistogramR
   }
 
   recordIn(series: number, value: number, context: Context | undefined): void {
-    const first = series * this.#width;
+    const first = series * this.width;
     const bucket = this.#bucketOf(value);
     const { slots } = this;
     const extra = first + this.#buckets;
@@ -82,7 +80,7 @@ export class ExplicitHistogram extends MeasuredAggregation implements HistogramR
   /** How far those of one interval alone reach is not known of another thread: it never begins anew. */
   merge(series: number, now: Float64Array, before: Float64Array): void {
     const { slots } = this;
-    const first = series * this.#width;
+    const first = series * this.width;
     const extra = first + this.#buckets;
     for (let i = 0; i <= this.#buckets + SUM; i++) slots[first + i]! += now[i]! - before[i]!;
     const { isDelta } = this;
@@ -95,15 +93,19 @@ export class ExplicitHistogram extends MeasuredAggregation implements HistogramR
     return series * this.#buckets + this.#bucketOf(value);
   }
 
+  exemplarsOf(series: number): readonly ExemplarRecord[] {
+    return this.exemplars.since(series * this.#buckets, this.#buckets);
+  }
+
   protected override clear(from: number): void {
-    for (let at = from + this.#buckets; at < this.slots.length; at += this.#width) {
+    for (let at = from + this.#buckets; at < this.slots.length; at += this.width) {
       this.slots[at + MIN] = Number.POSITIVE_INFINITY;
       this.slots[at + MAX] = Number.NEGATIVE_INFINITY;
     }
   }
 
   point(index: number): HistogramPoint {
-    const first = index * this.#width;
+    const first = index * this.width;
     const extra = first + this.#buckets;
     const counts = this.slots.subarray(first, extra);
     return {
@@ -116,7 +118,7 @@ export class ExplicitHistogram extends MeasuredAggregation implements HistogramR
       max: this.#extras.minMax ? known(this.slots[extra + MAX]!) : undefined,
       bounds: this.#bounds,
       counts,
-      exemplars: this.exemplars.since(index * this.#buckets, this.#buckets),
+      exemplars: this.exemplarsOf(index),
     };
   }
 }

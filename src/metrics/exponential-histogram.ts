@@ -1,6 +1,10 @@
 // Histograms whose bucket bounds are powers of a base that adapts to the range of the measurements.
 import type { Attributes, Context } from '@opentelemetry/api';
-import type { ExponentialHistogramPoint, ExponentialHistogramRecord } from '../transport/otlp/metrics.ts';
+import type {
+  ExemplarRecord,
+  ExponentialHistogramPoint,
+  ExponentialHistogramRecord,
+} from '../transport/otlp/metrics.ts';
 import { type Descriptor, MeasuredAggregation, type StreamRules } from './aggregation.ts';
 import { known } from './slots.ts';
 
@@ -67,14 +71,12 @@ export function bucketIndex(value: number, scale: number): number {
 export class ExponentialHistogram extends MeasuredAggregation implements ExponentialHistogramRecord {
   readonly type = 'exponentialHistogram';
   readonly #shape: ExponentialShape;
-  readonly #width: number;
   readonly #exemplars: number;
 
   /** @param shape `maxSize` at least 2 */
   constructor(descriptor: Descriptor, rules: StreamRules, shape: ExponentialShape) {
     super(descriptor, rules, BUCKETS + shape.maxSize);
     this.#shape = shape;
-    this.#width = BUCKETS + shape.maxSize;
     this.#exemplars = Math.min(shape.maxSize, EXEMPLARS_MAX);
   }
 
@@ -83,7 +85,7 @@ export class ExponentialHistogram extends MeasuredAggregation implements Exponen
   }
 
   recordIn(series: number, value: number, context: Context | undefined): void {
-    const first = series * this.#width;
+    const first = series * this.width;
     const { slots } = this;
     slots[first + SUM]! += value;
     if (value < slots[first + MIN]!) slots[first + MIN] = value;
@@ -98,10 +100,14 @@ export class ExponentialHistogram extends MeasuredAggregation implements Exponen
     return series * this.#exemplars + ((magnitude + 1022) % this.#exemplars);
   }
 
+  exemplarsOf(series: number): readonly ExemplarRecord[] {
+    return this.exemplars.since(series * this.#exemplars, this.#exemplars);
+  }
+
   /** How far those of one interval alone reach is not known of another thread: it never begins anew. */
   merge(series: number, now: Float64Array, before: Float64Array): void {
     const { slots, isDelta } = this;
-    const first = series * this.#width;
+    const first = series * this.width;
     slots[first + SUM]! += now[SUM]! - before[SUM]!;
     slots[first + ZEROS]! += now[ZEROS]! - before[ZEROS]!;
     slots[first + MIN] = isDelta ? Number.NaN : Math.min(slots[first + MIN]!, now[MIN]!);
@@ -123,7 +129,7 @@ export class ExponentialHistogram extends MeasuredAggregation implements Exponen
   }
 
   protected override clear(from: number): void {
-    for (let first = from; first < this.slots.length; first += this.#width) {
+    for (let first = from; first < this.slots.length; first += this.width) {
       this.slots[first + MIN] = Number.POSITIVE_INFINITY;
       this.slots[first + MAX] = Number.NEGATIVE_INFINITY;
       this.slots[first + SCALE] = this.#shape.maxScale;
@@ -184,7 +190,7 @@ export class ExponentialHistogram extends MeasuredAggregation implements Exponen
 
   point(index: number): ExponentialHistogramPoint {
     const { slots } = this;
-    const first = index * this.#width;
+    const first = index * this.width;
     const { minMax } = this.#shape;
     const counts = slots.subarray(first + BUCKETS, first + BUCKETS + slots[first + LENGTH]!);
     const zeroCount = slots[first + ZEROS]!;
@@ -200,7 +206,7 @@ export class ExponentialHistogram extends MeasuredAggregation implements Exponen
       zeroCount,
       offset: slots[first + OFFSET]!,
       counts,
-      exemplars: this.exemplars.since(index * this.#exemplars, this.#exemplars),
+      exemplars: this.exemplarsOf(index),
     };
   }
 }

@@ -16,7 +16,7 @@ import type { MeasuredAggregation } from './aggregation.ts';
 import type { ExemplarFilter } from './exemplar-slots.ts';
 import { Meter, type MeterRules } from './meter.ts';
 import { type MetricCounters, newMetricCounters } from './metric-counters.ts';
-import type { MetricProducer } from './metric-producer.ts';
+import type { MetricProducer, ScopeMetrics } from './metric-producer.ts';
 import { ObservationRound } from './observables.ts';
 import type { HistogramAggregation } from './streams.ts';
 import type { TemporalityPreference } from './temporality.ts';
@@ -42,6 +42,8 @@ export interface MeterProviderOptions {
   readonly timeout?: number;
   /** Sources of metrics beside the instruments; looked at anew at every collection. */
   readonly producers?: Iterable<MetricProducer>;
+  /** Whether {@link MeterProvider.read} is called: deltas are added up then. */
+  readonly isRead?: boolean;
   /** In a worker thread: leaves to the main thread what is measured, so that only what is observed is collected here. */
   readonly share?: ThreadShare | undefined;
   /** Told after each collection how long it took, in seconds. */
@@ -75,6 +77,7 @@ export class MeterProvider implements OtelMeterProvider {
   #instruments = 0;
   #round: ObservationRound | undefined;
   #collecting: Promise<void> | undefined;
+  #reading: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #down = false;
   /** Grows to 1 until the next collection. */
@@ -99,6 +102,7 @@ export class MeterProvider implements OtelMeterProvider {
       temporalityPreference: rules.temporalityPreference,
       views: rules.views,
       share: options.share,
+      isRead: options.isRead ?? false,
       admit: () => this.#instruments++ < limits.instruments_max,
     };
   }
@@ -157,6 +161,7 @@ export class MeterProvider implements OtelMeterProvider {
    */
   collect(): Promise<void> {
     if (this.#collecting !== undefined) return this.#collecting;
+    if (this.#reading !== undefined) return this.#reading.then(() => this.collect());
     const round = this.#beginRound();
     const pending = [...this.#observe(round), ...this.#prepare(round)];
     if (pending.length === 0) {
@@ -168,6 +173,36 @@ export class MeterProvider implements OtelMeterProvider {
       this.#finish(round);
     });
     return this.#collecting;
+  }
+
+  /**
+   * Asks observables and producers as a collection does, and lets `visit` see all metrics as they are now, cumulative and each
+   * while it is there. What is exported is the same with it and without.
+   */
+  async read<T>(visit: (scopes: Iterable<ScopeMetrics>) => T): Promise<T> {
+    while (this.#collecting ?? this.#reading) await (this.#collecting ?? this.#reading);
+    const round = this.#beginRound();
+    const pending = [...this.#observe(round), ...this.#prepare(round)];
+    if (pending.length > 0) {
+      this.#reading = this.#settled(pending).then(() => {
+        this.#reading = undefined;
+      });
+      await this.#reading;
+    }
+    round.open = false;
+    this.#threads?.add();
+    return visit(this.#scopes(this.#clock.now()));
+  }
+
+  *#scopes(time: number): Iterable<ScopeMetrics> {
+    for (const meter of this.#meters.values()) yield { scope: meter.scope, metrics: meter.read(time) };
+    for (const producer of this.#producers) {
+      try {
+        yield* producer.collect(this.#clock, 'page');
+      } catch {
+        this.counters.failed++;
+      }
+    }
   }
 
   /**
@@ -189,6 +224,12 @@ export class MeterProvider implements OtelMeterProvider {
     if (this.#down) return;
     clearInterval(this.#timer);
     await this.collect();
+    this.close();
+  }
+
+  /** Neither collects nor gives out meters any more. */
+  close(): void {
+    clearInterval(this.#timer);
     this.#down = true;
     this.#threads?.close();
   }

@@ -20,6 +20,7 @@ import type { ScopeRecord } from '../transport/otlp/record.ts';
 import type { Aggregation, MeasuredMetric, Recorder } from './aggregation.ts';
 import { InstrumentDescriptor, type InstrumentKind, isValidName, noInstrument } from './descriptor.ts';
 import { BatchObservation, ObservableInstrument, type ObservationRound } from './observables.ts';
+import { ObservedAggregation } from './observed-aggregation.ts';
 import { combined } from './recorders.ts';
 import type { SharedStream } from './shared-stream.ts';
 import { StreamNames } from './stream-names.ts';
@@ -35,6 +36,7 @@ import {
 } from './streams.ts';
 import { BucketHistogram, LastValueGauge, SumCounter, SumUpDownCounter } from './sync-instruments.ts';
 import type { StreamNews, ToldInstrument } from './thread-news.ts';
+import type { Totals } from './totals.ts';
 
 /** What the meters of one provider share. */
 export interface MeterRules extends ProviderRules {
@@ -60,6 +62,8 @@ export class Meter implements OtelMeter {
   readonly #registrations = new Map<string, Registration[]>();
   readonly #names = new StreamNames();
   readonly #aggregations: (Aggregation & MetricRecord)[] = [];
+  /** Of those that are deltas, where totals are read. */
+  readonly #totals = new Map<Aggregation, Totals>();
   /** Of instruments that measurements are made with. */
   readonly #measured = new Map<StreamPlan, MeasuredMetric>();
   /** Of those, what the main thread sends. */
@@ -116,6 +120,7 @@ export class Meter implements OtelMeter {
     return plans.map((plan, index) => {
       const stream = newStream(plan, this.scope, index, this.#rules);
       this.#measured.set(plan, stream.aggregation);
+      if (stream.totals !== undefined) this.#totals.set(stream.aggregation, stream.totals);
       if (stream.shared === undefined) this.#aggregations.push(stream.aggregation);
       else this.#shared.push(stream.shared);
       return stream;
@@ -241,7 +246,24 @@ export class Meter implements OtelMeter {
     for (const shared of this.#shared) shared.advance();
     for (const aggregation of this.#aggregations) {
       aggregation.readAt(time);
-      aggregation.advance(aggregation.size === 0 ? 0 : write(aggregation));
+      const written = aggregation.size === 0 ? 0 : write(aggregation);
+      this.#totals.get(aggregation)?.advance(written);
+      aggregation.advance(written);
+    }
+  }
+
+  /** Every metric that has points, cumulative and as it is at `time`; no interval ends by that. Each is valid until the next one. */
+  *read(time: number): Iterable<MetricRecord> {
+    for (const aggregation of this.#aggregations) {
+      aggregation.readAt(time);
+      const totals = this.#totals.get(aggregation);
+      totals?.add();
+      const read = totals?.aggregation ?? aggregation;
+      read.readAt(time);
+      if (read.size === 0) continue;
+      read.exemplars.lasting = true;
+      yield read instanceof ObservedAggregation ? read.totals() : read;
+      read.exemplars.lasting = false;
     }
   }
 }

@@ -23,8 +23,12 @@ export interface ScopeMetrics {
 export interface MetricProducer {
   /** Called and awaited before {@link collect}, where there is time to await anything: not when the process exits. */
   prepare?(): void | Promise<void>;
-  /** What there is now; called in one synchronous stretch with the writing of what it returns. */
-  collect(clock: MetricClock): Iterable<ScopeMetrics>;
+  /**
+   * What there is now; called in one synchronous stretch with the writing of what it returns.
+   *
+   * @param purpose `page` where it is only shown: what is told once, such as an exemplar, is still to be exported
+   */
+  collect(clock: MetricClock, purpose?: 'page'): Iterable<ScopeMetrics>;
 }
 
 /** The producers of this process: those registered before the agent starts count as well. */

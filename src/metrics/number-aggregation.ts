@@ -1,6 +1,6 @@
 // Sums and last values of synchronous instruments: one slot per series.
 import type { Attributes, Context } from '@opentelemetry/api';
-import type { GaugeRecord, NumberPoint, SumRecord } from '../transport/otlp/metrics.ts';
+import type { ExemplarRecord, GaugeRecord, NumberPoint, SumRecord } from '../transport/otlp/metrics.ts';
 import { type Descriptor, MeasuredAggregation, type StreamRules } from './aggregation.ts';
 
 /** A number per series; `integer` values lose their fraction. */
@@ -38,13 +38,17 @@ export class SumAggregation extends MeasuredAggregation implements SumRecord {
     return series;
   }
 
+  exemplarsOf(series: number): readonly ExemplarRecord[] {
+    return this.exemplars.since(series, 1);
+  }
+
   point(index: number): NumberPoint {
     return {
       attributes: this.series.attributes[index]!,
       startTime: this.series.startTimes[index]!,
       time: this.time,
       value: this.slots[index]!,
-      exemplars: this.exemplars.since(index, 1),
+      exemplars: this.exemplarsOf(index),
     };
   }
 }
@@ -89,13 +93,17 @@ export class LastValueAggregation extends MeasuredAggregation implements GaugeRe
     return series;
   }
 
+  exemplarsOf(series: number): readonly ExemplarRecord[] {
+    return this.exemplars.since(series, 1);
+  }
+
   point(index: number): NumberPoint {
     return {
       attributes: this.series.attributes[index]!,
       startTime: undefined,
       time: this.time,
       value: this.slots[index * GAUGE_WIDTH + VALUE]!,
-      exemplars: this.exemplars.since(index, 1),
+      exemplars: this.exemplarsOf(index),
     };
   }
 }

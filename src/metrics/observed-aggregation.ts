@@ -1,7 +1,7 @@
 // Values that callbacks observe: totals, which delta turns into differences, or values of the moment.
 import type { Attributes } from '@opentelemetry/api';
 import { Labels } from '../context/labels.ts';
-import type { NumberPoint } from '../transport/otlp/metrics.ts';
+import { AggregationTemporality, type MetricRecord, type NumberPoint } from '../transport/otlp/metrics.ts';
 import { Aggregation, type StreamRules } from './aggregation.ts';
 import type { NumberDescriptor } from './number-aggregation.ts';
 
@@ -66,6 +66,14 @@ export class ObservedAggregation extends Aggregation {
       value: this.isDelta ? this.#difference(index) : this.slots[index]!,
       exemplars: [],
     };
+  }
+
+  /** The totals themselves, whatever is exported of them. */
+  totals(): MetricRecord {
+    const { name, description, unit, type, integer, monotonic, size } = this;
+    const point = (index: number): NumberPoint => ({ ...this.point(index), value: this.slots[index]! });
+    const temporality = AggregationTemporality.cumulative;
+    return { name, description, unit, type, integer, monotonic, temporality, size, point };
   }
 
   /** A total that falls has begun again from 0. */

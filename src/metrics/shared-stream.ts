@@ -54,10 +54,8 @@ export class SharedStream implements SeriesRecorder {
 
   #tellExemplars(): void {
     const aggregation = this.#aggregation;
-    const told = (series: number): ToldExemplar[] => {
-      const point = aggregation.point(series);
-      return 'exemplars' in point ? point.exemplars.map(each => this.#told(series, each)) : [];
-    };
+    const told = (series: number): ToldExemplar[] =>
+      aggregation.exemplarsOf(series).map(each => this.#told(series, each));
     const exemplars = Array.from({ length: aggregation.size }, (_, series) => told(series)).flat();
     tell({ kind: 'exemplars', stream: this.#memory.stream, exemplars });
   }

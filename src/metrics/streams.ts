@@ -16,6 +16,7 @@ import type { SharedStream } from './shared-stream.ts';
 import { type TemporalityPreference, temporalityOf } from './temporality.ts';
 import type { StreamNews } from './thread-news.ts';
 import type { ThreadShare } from './thread-share.ts';
+import { Totals } from './totals.ts';
 import type { CheckedView, ViewAggregation } from './view.ts';
 
 /** How histograms aggregate (`OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`). */
@@ -34,6 +35,8 @@ export interface ProviderRules {
   readonly views: readonly CheckedView[];
   /** In a thread that leaves what it measures to the main thread. */
   readonly share: ThreadShare | undefined;
+  /** Whether totals are read beside what is exported. */
+  readonly isRead: boolean;
 }
 
 type Resolved =
@@ -58,6 +61,8 @@ export interface Stream {
   readonly series: SeriesRecorder | undefined;
   /** Where the main thread reads the aggregation. */
   readonly shared: SharedStream | undefined;
+  /** What deltas add up to, where that is read. */
+  readonly totals: Totals | undefined;
 }
 
 const monotonicKinds: readonly InstrumentKind[] = ['counter', 'histogram', 'observable_counter'];
@@ -148,12 +153,20 @@ export function newStream(
   const shared = memory && share?.stream(aggregation, memory, rules.bounds.cardinalityLimit);
   const recorder = shared ?? aggregation;
   const { filter } = rules;
+  const isLasting = rules.temporality === AggregationTemporality.cumulative;
+  const totals = providerRules.isRead && !isLasting ? totalsOf(aggregation, plan, rules) : undefined;
   if (filter !== undefined) {
     const filtered = new FilteredRecorder(recorder, aggregation.exemplars, filter);
-    return { aggregation, recorder: filtered, series: undefined, shared };
+    return { aggregation, recorder: filtered, series: undefined, shared, totals };
   }
-  const isLasting = rules.temporality === AggregationTemporality.cumulative;
-  return { aggregation, recorder, series: isLasting ? recorder : undefined, shared };
+  return { aggregation, recorder, series: isLasting ? recorder : undefined, shared, totals };
+}
+
+function totalsOf(deltas: MeasuredMetric, plan: StreamPlan, rules: StreamRules): Totals {
+  return new Totals(
+    deltas,
+    newAggregation(plan, { ...rules, temporality: AggregationTemporality.cumulative }),
+  );
 }
 
 function newAggregation(plan: StreamPlan, rules: StreamRules): MeasuredMetric {
