@@ -206,8 +206,8 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
   prometheusPort: quantity(
     'OTEL_EXPORTER_PROMETHEUS_PORT',
     9464,
-    { min: 0, max: 65_535, unit: 'port' },
-    'Its port; 0 for any that is free.',
+    { min: 1, max: 65_535, unit: 'port' },
+    'Its port.',
   ),
   logsExporter: choice(
     'OTEL_LOGS_EXPORTER',

@@ -115,7 +115,7 @@ function untilReady(child: ChildProcess, ready: RegExp): Promise<string> {
   });
 }
 
-/** These servers take no port 0: one that was free a moment ago. */
+/** For what takes no port 0: one that was free a moment ago. */
 export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
