@@ -149,7 +149,12 @@ function readProcessors(
 function readMetrics(root: Section, given: Given): Target | undefined {
   const provider = root.section('meter_provider');
   let target: Target | undefined;
+  let isPulled = false;
   for (const reader of provider.sections('readers')) {
+    if (readPull(reader, given)) {
+      isPulled = true;
+      continue;
+    }
     const periodic = reader.section('periodic');
     const exporter = periodic.section('exporter');
     const found = targetOf(exporter);
@@ -163,8 +168,19 @@ function readMetrics(root: Section, given: Given): Target | undefined {
     readTemporality(kind, given);
   }
   take(given, 'exemplarFilter', provider, 'exemplar_filter');
-  given.metricsExporter = target === undefined ? 'none' : 'otlp';
+  if (isPulled) given.metricsExporter = target === undefined ? 'prometheus' : 'otlp,prometheus';
+  else given.metricsExporter = target === undefined ? 'none' : 'otlp';
   return target;
+}
+
+/** Whether others read there: Prometheus does. */
+function readPull(reader: Section, given: Given): boolean {
+  const name = 'prometheus/development';
+  if (!reader.has('pull') || !reader.section('pull').section('exporter').has(name)) return false;
+  const exporter = reader.section('pull').section('exporter').section(name);
+  take(given, 'prometheusHost', exporter, 'host');
+  take(given, 'prometheusPort', exporter, 'port');
+  return true;
 }
 
 /** The file writes `low_memory` where the variable has `lowmemory`. */

@@ -18,7 +18,6 @@ import { processProducers, registerMetricProducer } from './metrics/metric-produ
 import { ThreadShare } from './metrics/thread-share.ts';
 import { type CheckedView, checkedViews, type View } from './metrics/view.ts';
 import type * as Page from './metrics-page.ts';
-import type { MetricsPage } from './metrics-page.ts';
 import { diagLevel, diagLogger } from './notices.ts';
 import type { Options } from './options.ts';
 import type { SlowProfiler } from './profile/slow-profiler.ts';
@@ -127,7 +126,7 @@ class Agent implements Tricord {
   readonly #meters: MeterProvider;
   /** In a worker thread whose measurements the main thread adds to its own. */
   readonly #share: ThreadShare | undefined;
-  #page: MetricsPage | undefined;
+  #page: Page.OpenPage | undefined;
   readonly #tracers: TracerProvider | undefined;
   readonly #loggers: LoggerProvider | undefined;
   readonly #profiler: SlowProfiler | undefined;
@@ -206,8 +205,8 @@ class Agent implements Tricord {
   #openPage(resource: AttributeList): void {
     const address = pageAddress(this.options);
     if (address === undefined) return;
-    const { MetricsPage } = loadSeldom('metrics-page') as typeof Page;
-    this.#page = new MetricsPage({
+    const { openPage } = loadSeldom('metrics-page') as typeof Page;
+    this.#page = openPage({
       ...address,
       resource,
       read: visit => this.#meters.read(visit),
@@ -333,6 +332,7 @@ class Agent implements Tricord {
   /** What the exit of the process waits for. */
   #flushSync(timeoutMs: number): void {
     this.#collectSync();
+    this.#page?.close();
     if (this.#transport.flushSync(timeoutMs)) this.#watch.settled(this.stats());
     else this.#watch.ended(this.stats());
   }

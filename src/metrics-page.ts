@@ -1,8 +1,8 @@
 // `/metrics` of the agent: answers scrapes of Prometheus out of the application's own process. Loaded only where it is asked for.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { ScopeMetrics } from './metrics/metric-producer.ts';
 import { acceptedFormat, mediaTypes, type PageFormat } from './metrics/page/accept.ts';
+import { answerPrimary, ClusterPages } from './metrics/page/cluster.ts';
 import { type Exposed, exposed } from './metrics/page/families.ts';
 import { protobufPage } from './metrics/page/protobuf.ts';
 import { textPage } from './metrics/page/text.ts';
@@ -10,7 +10,6 @@ import type { AttributeList } from './transport/otlp/record.ts';
 
 export interface PageOptions {
   readonly host: string;
-  /** 0 for any. */
   readonly port: number;
   readonly resource: AttributeList;
   /** Lets `visit` see all metrics, cumulative. */
@@ -28,13 +27,27 @@ const CONNECTIONS_MAX = 64;
 /** The instrumentation of HTTP servers passes over one that has it. */
 const UNOBSERVED = Symbol.for('tricord.unobserved');
 
-/** Keeps nothing alive, and is on no trace. */
-export class MetricsPage {
-  readonly #options: PageOptions;
-  readonly #server: Server;
+export interface OpenPage {
+  close(): void;
+}
 
-  constructor(options: PageOptions) {
+/** A worker of a cluster leaves the page to its primary, where that has one. */
+export function openPage(options: PageOptions): OpenPage {
+  const read = (): Promise<Exposed> =>
+    options.read(scopes => exposed(scopes, options.resource, options.unixMillis));
+  return answerPrimary(read) ?? new MetricsPage(options, read);
+}
+
+/** Keeps nothing alive, and is on no trace. */
+class MetricsPage implements OpenPage {
+  readonly #options: PageOptions;
+  readonly #read: () => Promise<Exposed>;
+  readonly #server: Server;
+  readonly #cluster = new ClusterPages();
+
+  constructor(options: PageOptions, read: () => Promise<Exposed>) {
     this.#options = options;
+    this.#read = read;
     this.#server = createServer((request, response) => void this.#answer(request, response));
     Object.assign(this.#server, { [UNOBSERVED]: true });
     this.#server.maxConnections = CONNECTIONS_MAX;
@@ -45,14 +58,10 @@ export class MetricsPage {
     this.#server.unref();
   }
 
-  /** Undefined while it does not listen. */
-  get port(): number | undefined {
-    return (this.#server.address() as AddressInfo | null)?.port;
-  }
-
   close(): void {
     this.#server.close();
     this.#server.closeAllConnections();
+    this.#cluster.close();
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -71,10 +80,11 @@ export class MetricsPage {
   }
 
   async #exposed(): Promise<Exposed> {
-    const { read, resource, unixMillis, warn } = this.#options;
-    const page = await read(scopes => exposed(scopes, resource, unixMillis));
+    const page = await this.#cluster.all(await this.#read());
     for (const name of page.conflicts)
-      warn(`The metric "${name}" is not on the metrics page: another one of its name has another type.`);
+      this.#options.warn(
+        `The metric "${name}" is not on the metrics page: another one of its name has another type.`,
+      );
     return page;
   }
 }

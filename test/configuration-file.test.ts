@@ -99,6 +99,20 @@ describe('a configuration file', () => {
     });
   });
 
+  it('has a page for Prometheus beside the export, or alone', () => {
+    const pull =
+      '{ pull: { exporter: { prometheus/development: { host: 0.0.0.0, port: 9000, without_units: true } } } }';
+    const push = '{ periodic: { exporter: { otlp_grpc: } } }';
+    const of = (readers: string): ReadConfiguration =>
+      read(`file_format: "1.0"\nmeter_provider: { readers: [ ${readers} ] }`);
+    const { given, warnings } = of(`${pull}, ${push}`);
+    const { metricsExporter, prometheusHost, prometheusPort } = given;
+    assert.deepEqual([metricsExporter, prometheusHost, prometheusPort], ['otlp,prometheus', '0.0.0.0', 9000]);
+    assert.match(warnings.join(), /prometheus\/development\.without_units is ignored/);
+    assert.equal(warnings.length, 1);
+    assert.equal(of(pull).given.metricsExporter, 'prometheus');
+  });
+
   it('sends nothing of a signal, and propagates nothing, that it does not speak of', () => {
     const { given } = read('file_format: "1.1"');
     const { tracesExporter, metricsExporter, logsExporter, propagators, tracesSampler } = given;

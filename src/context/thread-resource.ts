@@ -4,32 +4,48 @@ import { detectResource, type Resource, type ResourceOptions } from './resource.
 
 /** What is detected by the application's file, which a worker thread does not know; empty for what there is none of. */
 const INHERITED = ['service.name', 'service.version', 'process.command'];
+const INSTANCE = 'service.instance.id';
 const INHERITANCE = 'tricord.resource';
 
+type ResourceAttributes = NonNullable<ResourceOptions['attributes']>;
+
+interface Inheritance {
+  readonly service: ResourceAttributes;
+  /** What tells the process among those of its cluster; empty for no worker. */
+  readonly worker: string;
+}
+
 /**
- * As {@link detectResource}; worker threads that start later inherit the service. Each thread is a service instance of its
- * own, as it counts for itself: an instance ID that is configured gets the thread's ID behind it.
+ * As {@link detectResource}; worker threads that start later inherit the service. Each worker of a cluster and each thread is a
+ * service instance of its own, as it counts for itself: an instance ID that is configured gets the worker's and the thread's ID
+ * behind it.
  */
 export function detectThreadResource(options: ResourceOptions): Resource {
+  const { [INSTANCE]: instance, ...configured } = options.attributes ?? {};
+  const instanceOf = (suffix: string): ResourceAttributes =>
+    instance === undefined ? {} : { [INSTANCE]: `${instance}${suffix}` };
   if (isMainThread) {
-    const resource = detectResource(options);
-    const inherited = INHERITED.map(key => [key, resource.values[resource.keys.indexOf(key)] ?? ''] as const);
-    setEnvironmentData(INHERITANCE, Object.fromEntries(inherited));
+    const worker = workerSuffix();
+    const resource = detectResource({ ...options, attributes: { ...configured, ...instanceOf(worker) } });
+    const service = INHERITED.map(key => [key, resource.values[resource.keys.indexOf(key)] ?? ''] as const);
+    setEnvironmentData(INHERITANCE, { service: Object.fromEntries(service), worker } satisfies Inheritance);
     return resource;
   }
-  const { 'service.instance.id': instance, ...configured } = options.attributes ?? {};
-  const inherited = (getEnvironmentData(INHERITANCE) ?? {}) as NonNullable<ResourceOptions['attributes']>;
-  const none = INHERITED.filter(key => inherited[key] === '' && configured[key] === undefined);
-  const resource = detectResource({
-    ...options,
-    attributes: {
-      ...inherited,
-      ...configured,
-      'thread.id': threadId,
-      ...(instance === undefined ? {} : { 'service.instance.id': `${instance}/${threadId}` }),
-    },
-  });
-  return without(resource, none);
+  const { service = {}, worker = '' } = (getEnvironmentData(INHERITANCE) ?? {}) as Partial<Inheritance>;
+  const none = INHERITED.filter(key => service[key] === '' && configured[key] === undefined);
+  const attributes = {
+    ...service,
+    ...configured,
+    'thread.id': threadId,
+    ...instanceOf(`${worker}/${threadId}`),
+  };
+  return without(detectResource({ ...options, attributes }), none);
+}
+
+/** Only a process that has been forked can be the worker of a cluster. */
+function workerSuffix(): string {
+  const worker = process.send && process.getBuiltinModule('node:cluster').worker;
+  return worker === undefined ? '' : `/worker-${worker.id}`;
 }
 
 function without({ keys, values }: Resource, left: readonly string[]): Resource {

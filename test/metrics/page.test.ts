@@ -9,6 +9,7 @@ import { MeterProvider, type MeterProviderOptions } from '../../src/metrics/mete
 import type { MetricProducer } from '../../src/metrics/metric-producer.ts';
 import { acceptedFormat } from '../../src/metrics/page/accept.ts';
 import { type Exposed, exposed } from '../../src/metrics/page/families.ts';
+import { merged } from '../../src/metrics/page/merge.ts';
 import { type TextFormat, textPage } from '../../src/metrics/page/text.ts';
 import type { AttributeList } from '../../src/transport/otlp/record.ts';
 import { MemorySink } from '../memory-sink.ts';
@@ -264,6 +265,75 @@ describe('a page beside the export', () => {
     await provider.collect();
     assert.deepEqual(purposes, ['page', undefined]);
     assert.equal(provider.counters.failed, 2);
+  });
+});
+
+describe('the pages of several processes', () => {
+  const page = async (
+    measure: (provider: MeterProvider) => void,
+    options: Partial<MeterProviderOptions> = {},
+  ): Promise<Exposed> => {
+    const { provider, show } = fixture(options);
+    measure(provider);
+    return show();
+  };
+  const lines = (all: Exposed): string[] => body(textPage(all, 'openMetrics').split('\n'));
+
+  it('are one, whatever the scale of their exponential histograms', async () => {
+    const options = { histogramAggregation: 'base2_exponential_bucket_histogram' } as const;
+    const recorded = (values: readonly number[]): Promise<Exposed> =>
+      page(provider => {
+        const histogram = provider.getMeter('').createHistogram('h');
+        for (const value of values) histogram.record(value);
+      }, options);
+    const [few, wide, zeros] = [
+      [1, 1.001],
+      [1e-8, 3, 3, 1e15],
+      [0, 0],
+    ] as const;
+    const together = await recorded([...few, ...wide, ...zeros]);
+    const pages = await Promise.all([few, wide, zeros].map(recorded));
+    for (const [first, ...others] of [pages, pages.toReversed()]) {
+      const all = merged(
+        first!,
+        others.map(other => ({ page: other, process: undefined })),
+      );
+      assert.deepEqual(all, together);
+    }
+  });
+
+  it('have the first of what cannot be brought together', async () => {
+    const first = await page(provider => {
+      provider.getMeter('').createCounter('c').add(1);
+      provider
+        .getMeter('')
+        .createHistogram('h', { advice: { explicitBucketBoundaries: [1] } })
+        .record(1);
+    });
+    const second = await page(provider => {
+      provider.getMeter('').createHistogram('c').record(1);
+      provider
+        .getMeter('')
+        .createHistogram('h', { advice: { explicitBucketBoundaries: [2] } })
+        .record(1);
+    });
+    const all = merged(first, [{ page: second, process: ['cluster_worker', '2'] }]);
+    assert.deepEqual(lines(all), lines(first));
+    assert.deepEqual(all.conflicts, ['c']);
+  });
+
+  it('show the newest exemplar of a counter', async () => {
+    const contexts = [sampled(), sampled()];
+    const [older, newer] = await Promise.all(
+      contexts.map(context => page(provider => provider.getMeter('').createCounter('c').add(1, {}, context))),
+    );
+    for (const [a, b] of [
+      [older!, newer!],
+      [newer!, older!],
+    ] as const) {
+      const [, line] = lines(merged(a, [{ page: b, process: undefined }]));
+      assert.match(line!, new RegExp(`^c_total 2 # .*${contexts[1]!.identity!.traceId}`));
+    }
   });
 });
 

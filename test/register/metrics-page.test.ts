@@ -1,10 +1,12 @@
 // `/metrics` of an application: what Prometheus reads of it, and that the application does not notice.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, it } from 'node:test';
+import { type DecodedResource, decodeMetrics, Signal } from 'tricord/otlp';
+import { attributesOf } from '../decoded-records.ts';
 import { prometheus } from '../servers/prometheus.ts';
 import { freePort, missing, start } from '../servers/server-process.ts';
 import { TestCollector } from '../transport/test-collector.ts';
@@ -200,6 +202,123 @@ describe('the metrics page of an application', () => {
     );
     quiet(run);
     assert.deepEqual(printed(run), ['ECONNREFUSED']);
+  });
+});
+
+describe('the metrics page of a cluster', () => {
+  const clustered = (inPrimary: string): string =>
+    `const cluster = require('node:cluster');
+     const counter = meter.createCounter('counted');
+     const histogram = meter.createHistogram('recorded', { advice: { explicitBucketBoundaries: [1] } });
+     const gauge = meter.createGauge('level');
+     const share = meter.createUpDownCounter('open');
+     if (cluster.isWorker) {
+       const { id } = cluster.worker;
+       counter.add(10 ** id); histogram.record(id); gauge.record(id); share.add(1);
+       process.send('measured');
+       return;
+     }
+     counter.add(1); gauge.record(7); share.add(1);
+     const { once } = require('node:events');
+     const workers = [1, 2].map(() => cluster.fork());
+     await Promise.all(workers.map(worker => once(worker, 'message')));
+     const own = page => page.text.split('\\n').filter(line => /^(counted|recorded|level|open)/.test(line));
+     /** Until every worker is on it: that of a worker comes when its socket is open. */
+     const whole = async sum => {
+       for (;;) {
+         const page = await read();
+         if (own(page)[0]?.endsWith(' ' + sum)) return page;
+         await new Promise(resolve => setTimeout(resolve, 20));
+       }
+     };
+     ${inPrimary}
+     for (const worker of Object.values(cluster.workers)) worker.disconnect();`;
+  const bare = (lines: unknown): string[] =>
+    (lines as string[]).map(line =>
+      line.replace('{otel_scope_name="test"}', '').replace('otel_scope_name="test",', ''),
+    );
+
+  it('adds up what all processes have measured, and tells apart what cannot be added up', async () => {
+    const run = await application(clustered('print(own(await whole(111)));'));
+    quiet(run);
+    const [lines] = printed(run);
+    assert.deepEqual(bare(lines).sort(), [
+      'counted_total 111',
+      'level 7',
+      'level{cluster_worker="1"} 1',
+      'level{cluster_worker="2"} 2',
+      'open 3',
+      'recorded_bucket{le="+Inf"} 2',
+      'recorded_bucket{le="1"} 1',
+      'recorded_count 2',
+      'recorded_sum 3',
+    ]);
+  });
+
+  it('keeps what a worker has counted when it is gone, and not what it was at', async () => {
+    const run = await application(
+      clustered(
+        `await whole(111);
+         workers[0].process.kill('SIGKILL');
+         await once(workers[0], 'exit');
+         let lines;
+         do lines = own(await read()); while (lines.some(line => line.includes('cluster_worker="1"')));
+         print(lines);`,
+      ),
+    );
+    quiet(run);
+    const [lines] = printed(run);
+    assert.deepEqual(bare(lines).sort(), [
+      'counted_total 111',
+      'level 7',
+      'level{cluster_worker="2"} 2',
+      'open 2',
+      'recorded_bucket{le="+Inf"} 2',
+      'recorded_bucket{le="1"} 1',
+      'recorded_count 2',
+      'recorded_sum 3',
+    ]);
+  });
+
+  it('waits no longer than a second for a worker that is busy', async () => {
+    const run = await application(
+      clustered(
+        `await whole(111);
+         process.kill(workers[0].process.pid, 'SIGSTOP');
+         const begun = Date.now();
+         const page = await read();
+         process.kill(workers[0].process.pid, 'SIGCONT');
+         print([Date.now() - begun < 5000, own(page)[0].endsWith(' 111')]);`,
+      ),
+    );
+    quiet(run);
+    assert.deepEqual(printed(run), [[true, true]]);
+  });
+
+  it('leaves no file behind', async () => {
+    const temporary = mkdtempSync(join(folder, 'temporary-'));
+    const run = await application(clustered('await whole(111);'), { TMPDIR: temporary });
+    quiet(run);
+    assert.deepEqual(
+      readdirSync(temporary).filter(name => name.startsWith('tricord')),
+      [],
+    );
+  });
+
+  it('is of instances with IDs of their own, where one is configured for all', async () => {
+    const run = await application(clustered('await whole(111);'), {
+      OTEL_RESOURCE_ATTRIBUTES: 'service.instance.id=pod-7',
+    });
+    quiet(run);
+    const ids = new Set<unknown>();
+    for (const { signal, payload } of collector.taken)
+      if (signal === Signal.metrics)
+        decodeMetrics(payload, {
+          resource: (resource: DecodedResource) =>
+            void ids.add(attributesOf(resource)['service.instance.id']),
+          metric() {},
+        });
+    assert.deepEqual([...ids].sort(), ['pod-7', 'pod-7/worker-1', 'pod-7/worker-2']);
   });
 });
 

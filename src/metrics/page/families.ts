@@ -61,6 +61,8 @@ export type Value = NumberValue | HistogramValue | ExponentialValue | SummaryVal
 export interface Series {
   readonly labels: readonly Label[];
   readonly value: Value;
+  /** Whether values of several processes add up to one: not those of a gauge. */
+  readonly isAdditive: boolean;
 }
 
 export interface Family {
@@ -139,7 +141,9 @@ function addSeries(
     const { attributes } = metric.point(i);
     const labels = [...labelsOf(attributes, reserved[kind]), ...ofScope];
     const key = keyOf(labels);
-    if (!series.has(key)) series.set(key, { labels, value: shownValue(metric, i, unixMillis) });
+    if (series.has(key)) continue;
+    const isAdditive = metric.type !== 'gauge' && metric.type !== 'summary';
+    series.set(key, { labels, value: shownValue(metric, i, unixMillis), isAdditive });
   }
 }
 

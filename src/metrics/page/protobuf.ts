@@ -21,9 +21,10 @@ const ZERO_THRESHOLD = 2 ** -128;
 const types = { counter: 0, gauge: 1, summary: 2, histogram: 4 } as const;
 
 export function protobufPage({ target, families }: Exposed): Uint8Array {
+  const value: Value = { type: 'number', value: 1, exemplar: undefined };
   const info: Family = {
     ...{ name: 'target_info', kind: 'gauge', unit: '', help: 'Target metadata' },
-    series: new Map([['', { labels: target, value: { type: 'number', value: 1, exemplar: undefined } }]]),
+    series: new Map([['', { labels: target, value, isAdditive: false }]]),
   };
   for (let size = BYTES_FIRST; ; size *= 2) {
     const writer = new Writer(new Uint8Array(size));
