@@ -8,7 +8,7 @@ import { protobufPage } from './metrics/page/protobuf.ts';
 import { textPage } from './metrics/page/text.ts';
 import type { AttributeList } from './transport/otlp/record.ts';
 
-export interface PageOptions {
+interface PageOptions {
   readonly host: string;
   readonly port: number;
   readonly resource: AttributeList;

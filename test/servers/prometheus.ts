@@ -4,7 +4,7 @@ import type { ServerKind } from './server-process.ts';
 
 /** @param page `host:port` */
 export const prometheus = (page: string): ServerKind => ({
-  package: 'prometheus',
+  install: 'apt-get install prometheus',
   programs: ['prometheus'],
   folders: ['/usr/bin'],
   command: ([server], directory, port) => {
