@@ -2,6 +2,7 @@
 
 import type { Options } from '../index.ts';
 import { instrumentAmqplib } from './amqplib.ts';
+import { instrumentBetterSqlite3 } from './better-sqlite3.ts';
 import { instrumentBullmq } from './bullmq.ts';
 import { instrumentConsole } from './console.ts';
 import { instrumentExpress } from './express.ts';
@@ -44,6 +45,7 @@ const instrumentations: ReadonlyMap<string, () => void> = new Map([
   ['pg', instrumentPg],
   ['mysql2', instrumentMysql2],
   ['sqlite', instrumentSqlite],
+  ['better-sqlite3', instrumentBetterSqlite3],
   ['ioredis', instrumentIoredis],
   ['redis', instrumentRedis],
   ['mongodb', instrumentMongodb],

@@ -161,6 +161,14 @@ export const libraries: readonly Library[] = [
     early: 'connections that were made before are not observed',
   },
   {
+    name: 'better-sqlite3',
+    instrumentation: 'better-sqlite3',
+    from: 12,
+    to: 13,
+    signature: 'Option "memory" was removed in v7.0.0',
+    bundled: notObserved('better-sqlite3'),
+  },
+  {
     name: 'amqplib',
     instrumentation: 'amqplib',
     from: 0,

@@ -120,6 +120,7 @@ it('lets every version of the libraries load without a word', async () => {
     'mysql2-2',
     'mysql2/promise',
     'mongodb',
+    'better-sqlite3',
   ];
   versions.push('ioredis', 'ioredis5', 'ioredis4', 'redis', 'redis5', 'redis5.8', 'redis4');
   versions.push('amqplib', 'amqplib-0.10', 'amqplib/callback_api', 'kafkajs', 'bullmq', 'bullmq5');
@@ -143,4 +144,17 @@ describe('node:sqlite in an application under the agent', { skip }, () => {
     const { stdout } = await run(script, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url } });
     assert.equal(stdout, '0\n');
   });
+});
+
+describe('better-sqlite3 in an application under the agent', () => {
+  for (const application of Object.keys(flagsOf) as (keyof typeof flagsOf)[]) {
+    it(`leaves its spans: ${application}`, async () => {
+      assert.deepEqual(await spansOf(application, 'better-sqlite3'), ['SELECT sqlite_schema']);
+    });
+
+    it(`leaves none when it is left out: ${application}`, async () => {
+      const env = { TRICORD_INSTRUMENTATIONS: '-better-sqlite3' };
+      assert.deepEqual(await spansOf(application, 'better-sqlite3', env), []);
+    });
+  }
 });

@@ -48,6 +48,11 @@ const clients = {
     database.exec('SELECT 2 FROM sqlite_schema');
     database.close();
   },
+  'better-sqlite3'() {
+    const database = new (require('better-sqlite3'))(':memory:');
+    database.prepare('SELECT 1 FROM sqlite_schema').all();
+    database.close();
+  },
 };
 
 trace.getTracer('application').startActiveSpan('work', async span => {

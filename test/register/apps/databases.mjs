@@ -1,5 +1,6 @@
 // An ES module application that asks the database that its environment names, under one span.
 import { trace } from '@opentelemetry/api';
+import BetterSqlite3 from 'better-sqlite3';
 import { Redis } from 'ioredis';
 import { MongoClient } from 'mongodb';
 import { createConnection } from 'mysql2/promise';
@@ -46,6 +47,11 @@ const clients = {
     const database = new DatabaseSync(':memory:');
     database.exec('SELECT 1');
     database.exec('SELECT 2 FROM sqlite_schema');
+    database.close();
+  },
+  async 'better-sqlite3'() {
+    const database = new BetterSqlite3(':memory:');
+    database.prepare('SELECT 1 FROM sqlite_schema').all();
     database.close();
   },
 };
