@@ -3,7 +3,8 @@ import type * as File from './configuration-file.ts';
 import type { ReadConfiguration } from './configuration-file.ts';
 import { OptionError } from './errors.ts';
 import { CheckedView } from './metrics/view.ts';
-import { type Options, type ReadOptions, readOptions } from './options.ts';
+import type { Options } from './options.ts';
+import { type ReadOptions, readOptions } from './read-options.ts';
 import { loadSeldom } from './seldom.ts';
 
 export interface Configured extends ReadOptions {

@@ -206,3 +206,6 @@ export function percentDecoded(text: string): string | undefined {
     return undefined;
   }
 }
+
+/** As it is shown to people: in quotes, and not too long. */
+export const printable = (value: unknown): string => (JSON.stringify(value) ?? String(value)).slice(0, 200);

@@ -1,7 +1,5 @@
 // Every option of the agent in one table: its variable, default, unit, bounds and meaning.
-import { OptionError } from './errors.ts';
 import { limits } from './limits.ts';
-import { nearest } from './nearest.ts';
 import {
   type Bounds,
   choice,
@@ -21,7 +19,6 @@ import {
   switchWords,
   text,
 } from './option-kinds.ts';
-import { isUnknown, knownVariables, standing } from './otel-variables.ts';
 import {
   areSamplingRules,
   parseSamplingRules,
@@ -440,74 +437,3 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
     'How often the thread is looked at for them.',
   ),
 };
-
-/** The default endpoint is another one there (OTLP specification, "Default port"). */
-const OTLP_HTTP_ENDPOINT = 'http://127.0.0.1:4318';
-
-export interface ReadOptions {
-  readonly options: Readonly<Options>;
-  /** Variables without effect, each on a line that begins with its name and says what would be right. */
-  readonly warnings: readonly string[];
-}
-
-/**
- * Options from code over the environment over the defaults. As the OpenTelemetry specification asks, a variable that
- * cannot be used is reported and ignored; empty variables count as unset.
- * @throws OptionError for an unknown or unusable option given in code
- */
-export function readOptions(given: Partial<Options> = {}, env: NodeJS.ProcessEnv = process.env): ReadOptions {
-  const names = Object.keys(optionTable) as (keyof Options)[];
-  const variables = names.map(name => optionTable[name].env);
-  const sends = (signal: string): boolean => {
-    const name = `${signal.toLowerCase()}Exporter` as 'metricsExporter';
-    return !['none', 'prometheus'].includes(given[name] ?? env[optionTable[name].env]?.toLowerCase() ?? '');
-  };
-  const { env: settled, origins, warnings: ineffective } = standing(env, variables, sends);
-  const warnings = [...unknownVariables(env, variables), ...ineffective];
-  for (const name of Object.keys(given)) {
-    if (!names.includes(name as keyof Options)) {
-      throw new OptionError(`Unknown option "${name}". Did you mean "${nearest(name, names)}"?`);
-    }
-  }
-  const read = <K extends keyof Options>(name: K): Options[K] | undefined => {
-    const option: Option<Options[K]> = optionTable[name];
-    const value = given[name];
-    if (value === undefined) return readVariable(option);
-    if (option.accepts(value)) return value;
-    const shown = option.secret ? '(not shown)' : printable(value);
-    throw new OptionError(`Option "${name}" is ${shown}; it takes ${option.shape}.`);
-  };
-  const readVariable = <T>(option: Option<T>): T => {
-    const variable = settled[option.env];
-    if (variable === undefined || variable === '') return option.default;
-    try {
-      return option.parse(variable);
-    } catch (error) {
-      const shown = option.secret ? '(not shown)' : printable(variable);
-      warnings.push(
-        `${origins.get(option.env) ?? option.env}=${shown} is ignored: it takes ${(error as Error).message}.`,
-      );
-      return option.default;
-    }
-  };
-  const options = Object.fromEntries(names.map(name => [name, read(name)])) as unknown as Options;
-  if (given.resourceAttributes !== undefined) {
-    // Both are merged (resource SDK, "Specifying resource information via an environment variable").
-    const variable = readVariable(optionTable.resourceAttributes);
-    options.resourceAttributes = { ...variable, ...given.resourceAttributes };
-  }
-  const isGiven = given.endpoint !== undefined || Boolean(settled[optionTable.endpoint.env]);
-  if (options.protocol === 'http/protobuf' && !isGiven) options.endpoint = OTLP_HTTP_ENDPOINT;
-  return { options, warnings };
-}
-
-/** Most likely they are misspelled; those of other languages' SDKs are left alone. */
-function unknownVariables(env: NodeJS.ProcessEnv, variables: readonly string[]): string[] {
-  const known = knownVariables(variables);
-  return Object.keys(env)
-    .filter(name => env[name] !== '' && isUnknown(name, variables))
-    .map(name => `${name} is ignored: there is no such variable. Did you mean ${nearest(name, known)}?`);
-}
-
-/** As it is shown to people: in quotes, and not too long. */
-export const printable = (value: unknown): string => (JSON.stringify(value) ?? String(value)).slice(0, 200);

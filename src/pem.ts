@@ -1,7 +1,8 @@
 // The contents of the PEM files that options name.
 import { readFileSync } from 'node:fs';
 import { OptionError } from './errors.ts';
-import { optionTable, printable } from './options.ts';
+import { printable } from './option-kinds.ts';
+import { optionTable } from './options.ts';
 
 /**
  * The contents of a PEM file that an option names; undefined when it names none.

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { OptionError } from '../src/errors.ts';
 import { limits } from '../src/limits.ts';
-import { optionTable, readOptions } from '../src/options.ts';
+import { optionTable } from '../src/options.ts';
 import { readPem } from '../src/pem.ts';
+import { readOptions } from '../src/read-options.ts';
 import { root } from './source-tree.ts';
 
 describe('an option', () => {

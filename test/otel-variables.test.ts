@@ -1,8 +1,9 @@
 // The variables of OpenTelemetry: none is missing from the table, and those with other names or for one signal count where they can.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Options, optionTable, readOptions } from '../src/options.ts';
+import { type Options, optionTable } from '../src/options.ts';
 import { isForeign, knownVariables, specification } from '../src/otel-variables.ts';
+import { readOptions } from '../src/read-options.ts';
 
 const own = Object.values(optionTable).map(({ env }) => env);
 const listed = specification.flatMap(({ variables }) => Object.entries(variables));

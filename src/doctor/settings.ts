@@ -1,7 +1,7 @@
 // What the agent would be configured with in an environment, and what of that it would complain about.
 import { configured, withoutOtel } from '../configuration.ts';
 import { OptionError } from '../errors.ts';
-import { type ReadOptions, readOptions } from '../options.ts';
+import { type ReadOptions, readOptions } from '../read-options.ts';
 
 export interface Settings extends ReadOptions {
   /** The file of OTEL_CONFIG_FILE. */

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { propagation, ROOT_CONTEXT, trace } from '@opentelemetry/api';
 import { type Options, start } from '../../../src/index.ts';
-import { optionTable, readOptions } from '../../../src/options.ts';
+import { optionTable } from '../../../src/options.ts';
+import { readOptions } from '../../../src/read-options.ts';
 import { notApplicable, rule } from '../rule.ts';
 import { contextOf, parentContext } from './recorder.ts';
 import { arrivedFrom, inEnvironment } from './running-agent.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { logs } from '@opentelemetry/api';
 import { start, type Tricord } from '../../../src/index.ts';
-import { readOptions } from '../../../src/options.ts';
+import { readOptions } from '../../../src/read-options.ts';
 import { attributesOf, logRecordsIn } from '../../decoded-records.ts';
 import { warnings } from '../../warnings.ts';
 import { notApplicable, rule } from '../rule.ts';

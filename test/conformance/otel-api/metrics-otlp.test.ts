@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type Meter, metrics } from '@opentelemetry/api';
 import type { DecodedMetric } from 'tricord/otlp';
 import { type StartOptions, start } from '../../../src/index.ts';
-import { readOptions } from '../../../src/options.ts';
+import { readOptions } from '../../../src/read-options.ts';
 import { metricNamed, valuesOf } from '../../metrics/collected.ts';
 import { notApplicable, rule } from '../rule.ts';
 import { httpCollector } from './http-collector.ts';
