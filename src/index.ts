@@ -155,9 +155,10 @@ class Agent implements Tricord {
     this.#transport = openTransport(options, resource, this.#watch, () => this.#collectSync());
     const collected = (seconds: number): void => this.#timeCollection?.(seconds);
     this.#share = this.#measures ? ThreadShare.find() : undefined;
-    const isRead = pageAddress(options) !== undefined;
-    const wiring = { collected, share: this.#share, isRead };
-    this.#meters = createMeterProvider(options, views, this.#transport, wiring);
+    const isRead = isMainThread && pageAddress(options) !== undefined;
+    const sink = this.#exports ? this.#transport.sink : undefined;
+    const wiring = { sink, collected, share: this.#share, isRead };
+    this.#meters = createMeterProvider(options, views, wiring);
     this.#profiler = this.#openProfiler(resource);
     this.#tracers = options.tracesExporter === 'otlp' ? this.#tracerProvider() : undefined;
     this.#loggers =
@@ -169,13 +170,13 @@ class Agent implements Tricord {
   }
 
   /** Whether metrics are sent. */
-  get #collects(): boolean {
+  get #exports(): boolean {
     return this.options.metricsExporter.startsWith('otlp');
   }
 
   /** Whether there is anybody to have them. */
   get #measures(): boolean {
-    return this.#collects || pageAddress(this.options) !== undefined;
+    return this.#exports || pageAddress(this.options) !== undefined;
   }
 
   /** Whoever asks for no messages gets none of the agent either. */
@@ -198,7 +199,7 @@ class Agent implements Tricord {
         () => this.#transport.isSpawning,
       );
     if (this.options.sdkMetrics) this.#measureItself();
-    if (this.#collects) this.#meters.start();
+    if (this.#exports || this.#share !== undefined) this.#meters.start();
     if (isMainThread) this.#openPage(resource);
   }
 
@@ -315,7 +316,7 @@ class Agent implements Tricord {
   }
 
   async flush(): Promise<boolean> {
-    if (this.#collects && this.#down === undefined) await this.#meters.collect();
+    if (this.#measures && this.#down === undefined) await this.#meters.collect();
     const { flushTimeout } = this.options;
     const [delivered, shared = true] = await Promise.all([
       this.#transport.flush(flushTimeout),
@@ -326,7 +327,7 @@ class Agent implements Tricord {
   }
 
   #collectSync(): void {
-    if (this.#collects) this.#meters.collectSync();
+    if (this.#measures) this.#meters.collectSync();
   }
 
   /** What the exit of the process waits for. */
@@ -348,8 +349,7 @@ class Agent implements Tricord {
     for (const api of this.#served) api.disable();
     this.#loggers?.shutdown();
     this.#page?.close();
-    if (this.#collects) await this.#meters.shutdown();
-    else this.#meters.close();
+    if (this.#measures) await this.#meters.shutdown();
     this.#share?.close();
     this.#forgetDurations();
     const { flushTimeout } = this.options;
@@ -391,12 +391,11 @@ function spanLimitsOf(options: Readonly<Options>): SpanLimits {
 function createMeterProvider(
   options: Readonly<Options>,
   views: readonly CheckedView[],
-  { sink }: Transport,
-  wiring: Pick<MeterProviderOptions, 'collected' | 'share' | 'isRead'>,
+  wiring: Pick<MeterProviderOptions, 'sink' | 'collected' | 'share' | 'isRead'>,
 ): MeterProvider {
   const { cardinalityLimit, exemplarFilter, histogramAggregation, temporalityPreference } = options;
   return new MeterProvider({
-    ...{ sink, cardinalityLimit, exemplarFilter, histogramAggregation, temporalityPreference, views },
+    ...{ cardinalityLimit, exemplarFilter, histogramAggregation, temporalityPreference, views },
     labels: options.metricLabels,
     interval: options.metricExportInterval,
     timeout: options.metricExportTimeout,

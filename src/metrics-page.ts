@@ -75,7 +75,7 @@ class MetricsPage implements OpenPage {
       response.end(method === 'HEAD' ? undefined : page);
     } catch (error) {
       this.#options.warn(`The metrics page could not be written: ${String(error)}`);
-      refuse(response, 500, {});
+      if (!response.headersSent) refuse(response, 500, {});
     }
   }
 

@@ -88,12 +88,15 @@ export function combination<T extends string>(
   return { ...made, shape, parse };
 }
 
-const HOST_AND_PORT = /^(?:\[[\da-f:.]+\]|[^\s:[\]/]+):\d{1,5}$/i;
+const HOST_AND_PORT = /^(?:\[[\da-f:.]+\]|[^\s:[\]/]+):(\d{1,5})$/i;
+const PORT_MAX = 65_535;
 
 /** `host:port`, an IPv6 address in brackets; empty for none. */
 export function hostAndPort(env: string, doc: string): Option<string> {
   const shape = 'host:port';
-  const accepts = (value: unknown): boolean => value === '' || (isText(value) && HOST_AND_PORT.test(value));
+  const hasPort = (port: string | undefined): boolean => Number(port) > 0 && Number(port) <= PORT_MAX;
+  const accepts = (value: unknown): boolean =>
+    value === '' || (isText(value) && hasPort(HOST_AND_PORT.exec(value)?.[1]));
   const parse = (value: string): string => {
     if (!accepts(value.trim())) throw new Error(shape);
     return value.trim();

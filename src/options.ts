@@ -199,7 +199,7 @@ export const optionTable: { readonly [K in keyof Options]: Option<Options[K]> } 
     'TRICORD_PROMETHEUS_ENDPOINT',
     'Where the process has that page, `/metrics`, whatever `OTEL_METRICS_EXPORTER` says.',
   ),
-  prometheusHost: text('OTEL_EXPORTER_PROMETHEUS_HOST', '127.0.0.1', 'Its host, without the former.', 'host'),
+  prometheusHost: text('OTEL_EXPORTER_PROMETHEUS_HOST', '127.0.0.1', 'Its host, without the former.'),
   prometheusPort: quantity(
     'OTEL_EXPORTER_PROMETHEUS_PORT',
     9464,

@@ -63,6 +63,27 @@ describe('an option', () => {
     assert.equal(options.tracesSampler, 'traceidratio');
   });
 
+  it('of an endpoint is a host and a port, of which the first and the last count', () => {
+    const read = (text: string): string =>
+      readOptions({}, { TRICORD_PROMETHEUS_ENDPOINT: text }).options.prometheusEndpoint;
+    for (const text of ['127.0.0.1:1', '[::1]:65535', ' localhost:9464 '])
+      assert.equal(read(text), text.trim());
+    for (const text of ['127.0.0.1', ':9464', 'localhost:0', 'localhost:65536', '::1:9464', 'http://x:1'])
+      assert.equal(read(text), '', text);
+  });
+
+  it('of several exporters takes them in any order', () => {
+    const read = (text: string): string =>
+      readOptions({}, { OTEL_METRICS_EXPORTER: text }).options.metricsExporter;
+    assert.deepEqual(['prometheus, OTLP', 'otlp,prometheus', 'none', 'console', 'otlp,none'].map(read), [
+      'otlp,prometheus',
+      'otlp,prometheus',
+      'none',
+      'otlp',
+      'otlp',
+    ]);
+  });
+
   it('of sampling rules keeps their order, and takes the last equals sign', () => {
     const text = ' GET /health=0;; /checkout/*=1 ;a=b= 2.5e-1;';
     const { options, warnings } = readOptions({}, { TRICORD_TRACES_RULES: text });

@@ -26,7 +26,8 @@ import type { ThreadShare } from './thread-share.ts';
 import type { CheckedView } from './view.ts';
 
 export interface MeterProviderOptions {
-  readonly sink: Sink;
+  /** Undefined where metrics are only read. */
+  readonly sink: Sink | undefined;
   readonly clock?: Clock;
   /** Series of one metric, beside the one of the overflow. */
   readonly cardinalityLimit?: number;
@@ -65,7 +66,7 @@ const defaults = {
 export class MeterProvider implements OtelMeterProvider {
   /** What was not taken as it came, by reason. */
   readonly counters: MetricCounters = newMetricCounters();
-  readonly #sink: Sink;
+  readonly #sink: Sink | undefined;
   readonly #clock: Clock;
   readonly #rules: MeterRules;
   readonly #interval: number;
@@ -149,7 +150,7 @@ export class MeterProvider implements OtelMeterProvider {
 
   /** A collection holds all since the last one that was made: with room for one in n, only each n-th is made. */
   #turn(): void {
-    this.#due += this.#sink.room();
+    this.#due += this.#sink?.room() ?? 1;
     if (this.#due < 1) return;
     this.#due = 0;
     void this.collect();
@@ -224,12 +225,6 @@ export class MeterProvider implements OtelMeterProvider {
     if (this.#down) return;
     clearInterval(this.#timer);
     await this.collect();
-    this.close();
-  }
-
-  /** Neither collects nor gives out meters any more. */
-  close(): void {
-    clearInterval(this.#timer);
     this.#down = true;
     this.#threads?.close();
   }
@@ -296,17 +291,18 @@ export class MeterProvider implements OtelMeterProvider {
    * @returns how many points, from the first on, the sink took or counted as dropped
    */
   #write(scope: ScopeRecord, metric: MetricRecord): number {
+    const sink = this.#sink;
     let next = 0;
-    while (next < metric.size) {
+    while (sink !== undefined && next < metric.size) {
       const first = next;
-      const writer = this.#sink.begin(Signal.metrics, this.#sink.scope(scope), false);
+      const writer = sink.begin(Signal.metrics, sink.scope(scope), false);
       if (writer === null) return first;
       next = encode(writer, metric, first);
       const fits = next > first;
       // A point that no frame holds goes to the sink as well, which counts it as dropped.
       if (!fits) next++;
-      this.#sink.commit(next - first);
-      if (!fits && this.#sink.room() < 1) return first;
+      sink.commit(next - first);
+      if (!fits && sink.room() < 1) return first;
     }
     return metric.size;
   }

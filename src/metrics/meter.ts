@@ -262,8 +262,11 @@ export class Meter implements OtelMeter {
       read.readAt(time);
       if (read.size === 0) continue;
       read.exemplars.lasting = true;
-      yield read instanceof ObservedAggregation ? read.totals() : read;
-      read.exemplars.lasting = false;
+      try {
+        yield read instanceof ObservedAggregation ? read.totals() : read;
+      } finally {
+        read.exemplars.lasting = false;
+      }
     }
   }
 }

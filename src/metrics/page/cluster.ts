@@ -60,10 +60,9 @@ export function answerPrimary(read: () => Promise<Exposed>): { close(): void } |
   const socket = connect(path);
   const messages = new Messages(socket, () => {
     // Without an answer the primary shows what it had the last time.
-    read().then(
-      page => messages.send(serialize(page)),
-      () => {},
-    );
+    read()
+      .then(page => messages.send(serialize(page)))
+      .catch(() => {});
   });
   messages.send(Buffer.from(String(cluster.worker?.id ?? 0)));
   return { close: () => void socket.destroy() };
@@ -121,10 +120,7 @@ export class ClusterPages {
   #welcome(socket: Socket): void {
     const messages = new Messages(socket, message => {
       if (worker.id === '') worker.id = message.toString();
-      else {
-        worker.page = deserialize(message) as Exposed;
-        worker.answered();
-      }
+      else take(worker, message);
     });
     const worker: WorkerPage = { messages, id: '', page: undefined, answered() {} };
     this.#workers.add(worker);
@@ -143,6 +139,15 @@ export class ClusterPages {
     this.#server?.close();
     for (const { messages } of this.#workers) messages.socket.destroy();
     rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+function take(worker: WorkerPage, message: Buffer): void {
+  try {
+    worker.page = deserialize(message) as Exposed;
+    worker.answered();
+  } catch {
+    worker.messages.socket.destroy();
   }
 }
 
