@@ -102,8 +102,8 @@ give:
 | \`TRICORD_RESEND_BYTES=4194304\` | most of what an absence of the collector may add, 32 MiB by default | fewer records of such a time, each with a higher weight |
 | \`TRICORD_TRACES_LINGER\`, \`TRICORD_LOGS_LINGER\`, larger | wake-ups and batches | what ends in the meantime is sent later; the end of the process still waits for all of it |
 
-Without the thread all else holds: bounds, counters, resending, \`flush()\` and \`shutdown()\`; but what a worker thread has not sent when
-it is terminated is lost ([exit-matrix.md](exit-matrix.md)). Nothing of it keeps the process
+Without the thread all else holds: bounds, counters, resending, \`flush()\` and \`shutdown()\`; but spans and log records that a worker thread has not
+sent when it is terminated are lost ([exit-matrix.md](exit-matrix.md)). Nothing of it keeps the process
 alive, but for an attempt to connect that is under way, at most \`OTEL_EXPORTER_OTLP_TIMEOUT\`, and bytes that the collector's
 machine does not take. An application that never lets go of its event loop sends nothing meanwhile.
 

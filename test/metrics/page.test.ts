@@ -178,30 +178,32 @@ describe('a page beside the export', () => {
       histogram.record(round);
       total += 10;
       const sum = (round * (round + 1)) / 2;
-      const expected = [
-        `c_total{a="1"} ${sum}`,
+      const expected = (late: number): string[] => [
+        `c_total{a="1"} ${sum + late}`,
         ...(round > 1 ? ['c_total{b="1"} 7'] : []),
         `h_sum ${sum}`,
         `h_count ${round}`,
         `o_total ${total}`,
       ];
-      assert.deepEqual(await numbers(), expected);
-      assert.deepEqual(await numbers(), expected);
+      assert.deepEqual(await numbers(), expected(100 * (round - 1)));
+      assert.deepEqual(await numbers(), expected(100 * (round - 1)));
+      // What no page has seen before it is exported.
+      counter.add(100, { a: 1 });
       await provider.collect();
       const metrics = takeMetrics(sink);
       exported.push([valuesOf(metricNamed(metrics, 'c')), valuesOf(metricNamed(metrics, 'o'))]);
-      assert.deepEqual(await numbers(), expected);
+      assert.deepEqual(await numbers(), expected(100 * round));
     }
     assert.deepEqual(exported, [
-      [[[{ a: 1 }, 1]], [[{}, 10]]],
+      [[[{ a: 1 }, 101]], [[{}, 10]]],
       [
         [
-          [{ a: 1 }, 2],
+          [{ a: 1 }, 102],
           [{ b: 1 }, 7],
         ],
         [[{}, 10]],
       ],
-      [[[{ a: 1 }, 3]], [[{}, 10]]],
+      [[[{ a: 1 }, 103]], [[{}, 10]]],
     ]);
   });
 

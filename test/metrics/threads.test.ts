@@ -270,6 +270,20 @@ describe('the cardinality limit of the process', () => {
   });
 });
 
+describe('what overflows in a thread alone', () => {
+  it('takes the place of no other series of the process', async () => {
+    const { main, others, collect } = await threads(1, { cardinalityLimit: 2 }, { cardinalityLimit: 1 });
+    for (let id = 0; id < 3; id++) others[0]!.getMeter('m').createCounter('c').add(1, { id });
+    assert.equal(valuesOf(metricNamed(collect(), 'c')).length, 2);
+    main.getMeter('m').createCounter('c').add(1, { id: 9 });
+    assert.deepEqual(valuesOf(metricNamed(collect(), 'c')), [
+      [{ id: 0 }, 1],
+      [{ id: 9 }, 1],
+      [{ 'otel.metric.overflow': true }, 2],
+    ]);
+  });
+});
+
 describe('the slots of a series', () => {
   it('are read as they were at one moment while another thread writes them', async () => {
     const width = 32;

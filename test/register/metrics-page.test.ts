@@ -123,6 +123,27 @@ describe('the metrics page of an application', () => {
     assert.deepEqual(printed(run), [['counted_total{otel_scope_name="test"} 31']]);
   });
 
+  it('shows the exemplars of worker threads, where nothing is exported either', async () => {
+    const inThread = `${prelude} trace.getTracer('t').startActiveSpan('span', span => {
+      meter.createCounter('counted').add(10);
+      span.end();
+    });`;
+    const run = await application(
+      `const thread = new (require('node:worker_threads').Worker)(${JSON.stringify(inThread)}, { eval: true });
+       await require('node:events').once(thread, 'exit');
+       print(numbers(await read('/metrics', openMetrics), 'counted_total')[0].split('{trace_id')[0]);`,
+      {
+        OTEL_TRACES_SAMPLER: 'always_on',
+        TRICORD_PROMETHEUS_ENDPOINT: '',
+        OTEL_METRICS_EXPORTER: 'prometheus',
+        OTEL_EXPORTER_PROMETHEUS_PORT: String(port),
+      },
+    );
+    quiet(run);
+    assert.deepEqual(printed(run), ['counted_total{otel_scope_name="test"} 10 # ']);
+    assert.equal(arrivedAt(collector).metrics.size, 0);
+  });
+
   it('is all there is of metrics with OTEL_METRICS_EXPORTER=prometheus', async () => {
     const env = {
       TRICORD_PROMETHEUS_ENDPOINT: '',
