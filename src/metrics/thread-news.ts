@@ -69,14 +69,24 @@ export interface ToldExemplar extends Omit<ExemplarRecord, 'time'> {
 
 const CHANNEL = 'tricord.metrics';
 
+let speaking: BroadcastChannel | undefined;
+
 /**
- * The news are with the main thread when this returns, whatever becomes of this one. It is on the channel only meanwhile,
- * as it would hear what all others tell.
+ * The news are with the main thread when this returns, whatever becomes of this one. It is on the channel only for as long
+ * as it runs without a pause, as it would hear what all others tell.
  */
 export function tell(news: ThreadNews): void {
-  const channel = new BroadcastChannel(CHANNEL);
-  channel.postMessage(news);
-  channel.close();
+  if (speaking === undefined) {
+    speaking = new BroadcastChannel(CHANNEL);
+    speaking.unref();
+    queueMicrotask(hush);
+  }
+  speaking.postMessage(news);
+}
+
+function hush(): void {
+  speaking?.close();
+  speaking = undefined;
 }
 
 /** Hears what is told; it does not keep its thread alive. */
