@@ -220,15 +220,15 @@ export class StreamClient implements Client {
     } catch (error) {
       return this.#refuse(`a message that cannot be read: ${(error as Error).message}`);
     }
+    if (message.creditLimit !== undefined) this.#credit = Math.max(this.#credit, message.creditLimit);
+    this.#noteCredit(); // Before anybody is told that there is a stream.
     if (this.#answeredAt === undefined) {
       this.#answeredAt = performance.now();
       this.#events.connected();
     }
     for (const { sequence, reason } of message.rejected ?? []) this.#reject(sequence, reason);
     if (message.ackedSequence !== undefined && !this.#acknowledge(message.ackedSequence)) return;
-    if (message.creditLimit !== undefined) this.#credit = Math.max(this.#credit, message.creditLimit);
     if (message.sampling !== undefined) this.#events.sampling(message.sampling);
-    this.#noteCredit();
     this.#pump();
     this.#events.progress();
   }
