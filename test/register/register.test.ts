@@ -189,7 +189,7 @@ describe('the agent', () => {
       env: { OTEL_EXPORTER_OTLP_ENDPOINT: 'nonsense' },
     });
     assert.deepEqual([misled.code, misled.stdout], [0, 'runs on\n']);
-    assert.match(misled.stderr, /^tricord: the start failed: The endpoint "nonsense" .*\n$/);
+    assert.match(misled.stderr, /^tricord: the start failed: OTEL_EXPORTER_OTLP_ENDPOINT: "nonsense" .*\n$/);
   });
 
   it('says on one line of stderr which variable is ignored', async () => {
