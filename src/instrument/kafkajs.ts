@@ -195,8 +195,7 @@ class KafkaConsumer {
 
   /** A batch has many parents, and therefore none. */
   #startBatch({ batch: { topic, partition, messages } }: BatchPayload): MessagingCall | undefined {
-    const parent = ObservabilityContext.root;
-    const call = this.#processing.on(topic).start(messages.length, { parent });
+    const call = this.#processing.on(topic).start(messages.length, ObservabilityContext.root);
     if (call?.span.isRecording()) {
       call.span.setAttributes({
         [Messaging.partition]: String(partition),

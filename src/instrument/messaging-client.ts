@@ -1,5 +1,5 @@
 // Spans and metrics of what is done with messages, and the contexts that travel in their headers.
-import type { Attributes, Link, Span, SpanOptions, TextMapGetter, TextMapSetter } from '@opentelemetry/api';
+import type { Attributes, Span, SpanOptions, TextMapGetter, TextMapSetter } from '@opentelemetry/api';
 import { metrics, propagation, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api';
 import { type BindableHistogram, type BoundHistogram, ObservabilityContext } from '../index.ts';
 import { BoundedCache } from './bounded-cache.ts';
@@ -69,13 +69,6 @@ export function linkToMessages(span: Span, headers: readonly (Headers | undefine
   }
 }
 
-/** What an operation comes from, if not from what is active. */
-export interface Origin {
-  readonly parent?: ObservabilityContext;
-  /** The contexts of the messages. */
-  readonly links?: readonly Link[] | undefined;
-}
-
 /** An operation, and what was looked up for it. */
 export class ObservedOperation {
   readonly operation: MessagingOperation;
@@ -97,18 +90,19 @@ export class ObservedOperation {
     this.duration = (instruments.duration as BindableHistogram).bind?.(this.attributes);
   }
 
-  /** Starts it in the active context; undefined where tracing is suppressed. */
-  start(messages: number, origin?: Origin): MessagingCall | undefined {
+  /** Starts it, in the active context if not in another; undefined where tracing is suppressed. */
+  start(messages: number, parent?: ObservabilityContext): MessagingCall | undefined {
     const active = ObservabilityContext.active();
-    return active.suppressed
-      ? undefined
-      : new MessagingCall(this, messages, origin?.parent ?? active, origin?.links);
+    return active.suppressed ? undefined : new MessagingCall(this, messages, parent ?? active);
   }
 
   /** Starts the processing of one message, as a child of what has created it, to which it links too as the conventions ask. */
   startFrom(headers: Headers | undefined): MessagingCall | undefined {
     const parent = creationContext(headers);
-    return this.start(1, { parent, links: parent.identity && [{ context: parent.identity }] });
+    const call = this.start(1, parent);
+    const { identity } = parent;
+    if (identity !== undefined && call?.span.isRecording()) call.span.addLink({ context: identity });
+    return call;
   }
 }
 
@@ -124,21 +118,12 @@ export class MessagingCall {
   readonly #startedMs: number = performance.now();
   #isOver = false;
 
-  constructor(
-    observed: ObservedOperation,
-    messages: number,
-    parent: ObservabilityContext,
-    links: readonly Link[] | undefined,
-  ) {
+  constructor(observed: ObservedOperation, messages: number, parent: ObservabilityContext) {
     const { tracer, spanName, options, operation, attributes } = observed;
     this.#observed = observed;
     this.messages = messages;
     this.parent = parent;
-    this.span = tracer.startSpan(
-      spanName,
-      links === undefined ? options : { ...options, links: [...links] },
-      parent,
-    );
+    this.span = tracer.startSpan(spanName, options, parent);
     this.context = parent.withSpan(this.span);
     if (!this.span.isRecording()) return;
     this.span.setAttributes(attributes);
