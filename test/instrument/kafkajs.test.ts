@@ -3,7 +3,15 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import type { Consumer, ConsumerRunConfig, EachMessagePayload, Kafka, KafkaConfig, Producer } from 'kafkajs';
+import type {
+  Consumer,
+  ConsumerRunConfig,
+  EachBatchPayload,
+  EachMessagePayload,
+  Kafka,
+  KafkaConfig,
+  Producer,
+} from 'kafkajs';
 import { ObservabilityContext } from '../../src/index.ts';
 import { instrumentKafkajs } from '../../src/instrument/kafkajs.ts';
 import { kafkaMissing as skip, startKafka } from '../servers/brokers.ts';
@@ -100,12 +108,11 @@ describe('kafkajs', { skip }, () => {
     await producer.send({ topic, messages: [{ value: null }] });
     let seen = 0;
     await new Promise<void>((resolve, reject) => {
-      consume({
-        eachBatch: async ({ batch }) => {
-          seen += batch.messages.length;
-          if (seen === 3) resolve();
-        },
-      }).catch(reject);
+      const eachBatch = async ({ batch }: EachBatchPayload): Promise<void> => {
+        seen += batch.messages.length;
+        if (seen === 3) resolve();
+      };
+      underSpan(() => consume({ eachBatch })).catch(reject);
     });
     const [first, second] = telemetry.spans.filter(({ name }) => name === `send ${topic}`);
     assert.equal(first!.attributes['messaging.batch.message_count'], 2);
