@@ -7,7 +7,8 @@ import { type Fault, MemoryDisk, seededRandom } from './memory-disk.ts';
 import { batchOf, instance, readAll, readerName, textOf } from './scratch.ts';
 
 const options = { directory: '/queue', readers: [readerName], segmentBytes: 4096, hotBytesMax: 1000 };
-const groups = 6;
+/** Enough for a file that is used again. */
+const groups = 9;
 const batchesPerGroup = 4;
 
 export interface FaultLife {
