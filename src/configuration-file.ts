@@ -10,7 +10,14 @@ type Given = { -readonly [K in keyof Options]?: Options[K] };
 /** Where an exporter sends to. */
 type Target = Pick<
   Options,
-  'endpoint' | 'protocol' | 'headers' | 'certificate' | 'clientCertificate' | 'clientKey' | 'timeout'
+  | 'endpoint'
+  | 'protocol'
+  | 'compression'
+  | 'headers'
+  | 'certificate'
+  | 'clientCertificate'
+  | 'clientKey'
+  | 'timeout'
 >;
 type Exporter = 'tracesExporter' | 'metricsExporter' | 'logsExporter';
 
@@ -211,15 +218,16 @@ function targetOf(exporter: Section): Target | undefined {
   const tls = settings.section('tls');
   const encoding = http ? settings.text('encoding') : undefined;
   if (encoding !== undefined && encoding !== 'protobuf') settings.warn('encoding', 'protobuf is sent');
-  const compression = settings.text('compression');
-  if (compression !== undefined && compression !== 'none')
-    settings.warn('compression', 'nothing is compressed');
+  const { accepts, default: asNeeded } = optionTable.compression;
+  const compression = settings.text('compression') ?? asNeeded;
+  if (!accepts(compression)) throw settings.wrong('compression', 'none or gzip');
   tls.flag('insecure');
   const endpoint = settings.text('endpoint') ?? (http ? 'http://localhost:4318' : 'http://localhost:4317');
   return {
     protocol: http ? 'http/protobuf' : 'grpc',
     // The agent adds the path itself, each signal's own.
     endpoint: http ? endpoint.replace(/\/v1\/(traces|metrics|logs)$/, '') : endpoint,
+    compression: compression as Options['compression'],
     headers: headersOf(settings),
     certificate: tls.text('ca_file') ?? '',
     clientCertificate: tls.text('cert_file') ?? '',

@@ -88,6 +88,7 @@ describe('a configuration file', () => {
       logsExporter: 'otlp',
       protocol: 'grpc',
       endpoint: 'http://collector:4317',
+      compression: '',
       headers: { key: '12' },
       certificate: '',
       clientCertificate: '',
@@ -126,6 +127,15 @@ describe('a configuration file', () => {
     const processor = 'batch: { exporter: { otlp_http: { endpoint: "http://c:4318/base/v1/traces" } } }';
     const { given } = read(`{ file_format: "1.0", tracer_provider: { processors: [ { ${processor} } ] } }`);
     assert.deepEqual([given.protocol, given.endpoint], ['http/protobuf', 'http://c:4318/base']);
+  });
+
+  it('packs batches where an exporter says so, and refuses what nobody unpacks', () => {
+    const of = (settings: string): string =>
+      `{ file_format: "1.0", logger_provider: { processors: [ { simple: { exporter: { otlp_grpc: ${settings} } } } ] } }`;
+    assert.equal(read(of('{ compression: gzip }')).given.compression, 'gzip');
+    assert.equal(read(of('{ compression: none }')).given.compression, 'none');
+    assert.equal(read(of('{}')).given.compression, '');
+    assert.throws(() => read(of('{ compression: zstd }')), /compression .*none or gzip/);
   });
 
   it('takes variables as the specification says', () => {
