@@ -34,6 +34,8 @@ export class SegmentScanner {
   /** A window of the file: `#chunk` begins at `#chunkAt`. */
   #chunk: Buffer = Buffer.alloc(0);
   #chunkAt = 0;
+  /** What is searched for the next record. */
+  #searched: Buffer | undefined;
   #offset: number;
   /** Start of the damage that is being crossed; -1: none. */
   #damagedFrom = -1;
@@ -111,20 +113,24 @@ export class SegmentScanner {
     this.#damagedFrom = -1;
   }
 
-  /** Moves to the next place that may be a record: the marker, or the end. */
+  /**
+   * Moves to the next place that may be a record: the marker, or the end. That may be far, as what an older segment has left can be
+   * nearly all of a file: all of it goes through one buffer.
+   */
   async #resynchronise(limit: number): Promise<void> {
     if (this.#damagedFrom < 0) this.#damagedFrom = this.#offset;
+    this.#searched ??= Buffer.allocUnsafeSlow(chunkBytes);
     let at = this.#offset + 1;
     while (at + recordHeaderBytes <= limit) {
-      const wanted = Math.min(chunkBytes, limit - at);
-      const window = await this.#window(at, wanted, limit);
-      if (window === undefined) break;
-      const found = window.indexOf(this.#marker);
+      const window = this.#searched.subarray(0, limit - at);
+      const read = await this.#file.read(window, at);
+      const found = window.subarray(0, read).indexOf(this.#marker);
       if (found >= 0) {
         this.#offset = at + found;
         return;
       }
-      at += window.length - 3;
+      if (read < window.length) break;
+      at += read - 3;
     }
     this.#offset = limit;
   }

@@ -86,6 +86,32 @@ describe('damage', () => {
     assert.deepEqual([torn.stats().damaged, torn.stats().tornBytes], [0n, 77n], 'and not what it grew by');
   });
 
+  it('is searched for the next record in one buffer, however much there is', async t => {
+    const sample = await sampleOf(t, true);
+    const name = sample.segments.at(-1)!;
+    const { end } = sample.records.at(-1)!;
+    const left = Buffer.alloc(8 << 20, 'older');
+    const disk = diskOf(
+      sample,
+      new Map([[name, Buffer.concat([sample.files.get(name)!.subarray(0, end), left])]]),
+    );
+    const targets = new Set<ArrayBufferLike>();
+    const open = disk.open.bind(disk);
+    disk.open = async (path, access) => {
+      const file = await open(path, access);
+      const read = file.read.bind(file);
+      file.read = (target, position) => {
+        targets.add(target.buffer);
+        return read(target, position);
+      };
+      return file;
+    };
+    const queue = await openScratch(t, '/queue', { disk });
+    assert.equal(queue.stats().recovered, 9n);
+    const bytes = [...targets].reduce((sum, buffer) => sum + buffer.byteLength, 0);
+    assert.ok(bytes < 2 << 20, `${bytes} bytes of memory to read ${left.length}`);
+  });
+
   it('of a length never makes a large allocation', async t => {
     const sample = await sampleOf(t);
     const { segment, start } = sample.records[4]!;
