@@ -56,6 +56,9 @@ export class StoreFullError extends Error {
 
 type Counters = { -readonly [Name in keyof StoreStats]: StoreStats[Name] };
 
+/** DuckDB says it in its own words where it appends or commits. */
+const outOfMemory = /^Out of Memory|could not allocate|failed to (?:allocate|pin|offload)/i;
+
 /** So many times the flush threshold fit into memory while the disk refuses; then appending refuses as well. */
 const BACKLOG = 2;
 
@@ -160,7 +163,7 @@ export class DuckStore implements Store {
       try {
         await this.#current.append(batches, position);
       } catch (error) {
-        if (!(error as Error).message.startsWith('Out of Memory')) throw error;
+        if (!outOfMemory.test((error as Error).message)) throw error;
         this.#flushInBackground();
         throw new StoreFullError(`the store's memory is full: ${(error as Error).message}`, { cause: error });
       }

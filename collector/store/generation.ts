@@ -91,7 +91,8 @@ export class Generation {
     } catch (error) {
       for (const forget of added) forget();
       this.#abandonAppenders();
-      await this.#connection.run('ROLLBACK');
+      // A commit that has failed has ended the transaction already, and it is its error that counts.
+      await this.#connection.run('ROLLBACK').catch(() => undefined);
       throw error;
     }
     this.position = position;

@@ -5,7 +5,8 @@ import { once } from 'node:events';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { OfferError } from '../../../collector/component.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { OfferError, type QueuedBatch } from '../../../collector/component.ts';
 import type { Store } from '../../../collector/store/store.ts';
 import {
   always,
@@ -198,6 +199,41 @@ describe('a flush', () => {
     await exporter.store.flush();
     await exporter.export([last]);
     assert.deepEqual(await spanNames(exporter.store), ['span 1', 'span 2', 'span 3', 'span 4']);
+  });
+});
+
+describe('a database without memory', () => {
+  it('refuses retryably, wherever it notices, and gives up nothing', { timeout: 120_000 }, async t => {
+    const flush = { interval: 3_600_000, rows: 1_000_000, bytes: 40 * 2 ** 20 };
+    const directory = await temporaryDirectory(t);
+    const { exporter, logged } = await openStore(t, directory, { memory: 40 * 2 ** 20, flush });
+    const batches = 40;
+    let [lost, full] = [0, 0];
+    const report = { delivered: () => undefined, lost: () => lost++ };
+    const taken = async (batch: QueuedBatch): Promise<boolean> => {
+      try {
+        await exporter.export([batch], report);
+        return true;
+      } catch (error) {
+        assert.ok(error instanceof OfferError && error.retryable, `${error}`);
+        if (error.message.includes('memory is full')) full++;
+        return false;
+      }
+    };
+    for (let number = 0; number < batches; number++) {
+      const text = (index: number): string =>
+        Math.sin(number * 500 + index)
+          .toString(36)
+          .repeat(250);
+      const spans = Array.from({ length: 500 }, (_, index) => ({
+        ...span(index),
+        attributes: { text: text(index) },
+      }));
+      const batch = spanBatch('shop', spans);
+      for (let attempt = 0; attempt < 15 && !(await taken(batch)); attempt++) await delay(20);
+    }
+    t.diagnostic(`the memory was full ${full} times`); // How often is the database's own affair.
+    assert.equal(lost, 0, logged.join('\n'));
   });
 });
 
