@@ -58,7 +58,7 @@ export interface Segment {
   lastAt: number;
   /** Nothing will be appended any more. */
   sealed: boolean;
-  /** The disk has refused some of it: a file to get rid of. */
+  /** Given up after a failed fsync, or a failed write that could not be undone: a file to get rid of. */
   retired: boolean;
 }
 

@@ -3,8 +3,8 @@ import {
   failureOf,
   type Headers,
   type MessagingCall,
-  type MessagingFailure,
   type OperationsByDestination,
+  together,
 } from './messaging-client.ts';
 import { Messaging } from './messaging-conventions.ts';
 import { observedPromise } from './observed-promise.ts';
@@ -94,9 +94,6 @@ export class AddedJobs {
   run(add: () => Promise<unknown>): Promise<unknown> {
     const calls = [...this.#calls.values()];
     for (const { call, job } of calls) describe(call, job);
-    const end = (failure?: MessagingFailure): void => {
-      for (const { call } of calls) call.end(failure);
-    };
     const [first] = calls;
     const added = first!.call.context.run(add).then(result => {
       const { id } = (result ?? {}) as Partial<Job>;
@@ -104,7 +101,7 @@ export class AddedJobs {
         first!.call.span.setAttribute(Messaging.messageId, id);
       return result;
     });
-    return observedPromise(added, { end }, failureOf);
+    return observedPromise(added, together(calls.map(({ call }) => call)), failureOf);
   }
 }
 

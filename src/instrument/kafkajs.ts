@@ -11,6 +11,7 @@ import {
   MessagingClient,
   type MessagingFailure,
   OperationsByDestination,
+  together,
 } from './messaging-client.ts';
 import { Messaging } from './messaging-conventions.ts';
 import { exported, onPackageLoad } from './module-hooks.ts';
@@ -127,10 +128,7 @@ class KafkaSenders {
   ): Promise<unknown> {
     const sending = isSendable(given) ? attempt('kafkajs', () => this.#start(given)) : undefined;
     if (sending === undefined) return deliver(undefined);
-    const end = (failure?: MessagingFailure): void => {
-      for (const call of sending.calls) call.end(failure);
-    };
-    return observedPromise(deliver(sending.topics), { end }, failureOf);
+    return observedPromise(deliver(sending.topics), together(sending.calls), failureOf);
   }
 
   #start(given: readonly TopicMessages[]): Sending | undefined {

@@ -185,6 +185,13 @@ export class MessagingCall {
   }
 }
 
+/** Calls that end as one. */
+export const together = (calls: readonly MessagingCall[]): Pick<MessagingCall, 'end'> => ({
+  end: failure => {
+    for (const call of calls) call.end(failure);
+  },
+});
+
 /** Destinations of one generation that are remembered. */
 const DESTINATIONS_MAX = 500;
 

@@ -2,7 +2,7 @@
 import { BroadcastChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { ExemplarRecord } from '../transport/otlp/metrics.ts';
 import type { AttributeList, ScopeRecord } from '../transport/otlp/record.ts';
-import type { InstrumentKind } from './descriptor.ts';
+import type { InstrumentDescriptor } from './descriptor.ts';
 import type { ViewAggregation } from './view.ts';
 
 export type ThreadNews =
@@ -35,14 +35,10 @@ export interface StreamNews {
   readonly width: number;
 }
 
-export interface ToldInstrument {
-  readonly kind: InstrumentKind;
-  readonly name: string;
-  readonly description: string;
-  readonly unit: string;
-  readonly integer: boolean;
-  readonly advisedBounds: readonly number[] | undefined;
-}
+export type ToldInstrument = Pick<
+  InstrumentDescriptor,
+  'kind' | 'name' | 'description' | 'unit' | 'integer' | 'advisedBounds'
+>;
 
 interface ToldMetric {
   /** Its place among the metrics that views make of the instrument. */

@@ -5,12 +5,12 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { ObservabilityContext } from '../../src/index.ts';
 import { instrumentBetterSqlite3 } from '../../src/instrument/better-sqlite3.ts';
 import { underSpan } from './active-span.ts';
 import { DatabaseTelemetry } from './database-telemetry.ts';
 import { describesRow } from './observed-row.ts';
 import { optionalPackage } from './optional-package.ts';
+import { itemsTable, observesStatements } from './sqlite-behaviour.ts';
 
 interface Statement {
   run(...values: unknown[]): { changes: number };
@@ -57,59 +57,22 @@ for (const [version, Package] of Object.entries(packages)) {
     let database: Connection;
     before(() => {
       database = new Database(path);
-      database.exec(
-        "CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'canary')",
-      );
+      database.exec(itemsTable);
     });
     after(() => database?.close());
     beforeEach(() => telemetry.clear());
 
-    it('has a span for a statement each time it is run, without the values', () => {
-      const statement = database.prepare("SELECT name FROM items WHERE id = ? AND name <> 'x'");
-      assert.deepEqual({ ...statement.get(1) }, { name: 'canary' });
-      assert.equal(statement.all(1).length, 1);
-      assert.deepEqual(telemetry.names, ['SELECT items', 'SELECT items']);
-      const [span] = telemetry.spans;
-      assert.deepEqual([span!.kind, span!.status], [3, 0]);
-      assert.deepEqual(
-        { ...span!.attributes },
-        {
-          'db.system.name': 'sqlite',
-          'db.namespace': path,
-          'db.operation.name': 'SELECT',
-          'db.collection.name': 'items',
-          'db.query.summary': 'SELECT items',
-          'db.query.text': 'SELECT name FROM items WHERE id = ? AND name <> ?',
-        },
-      );
+    observesStatements(telemetry, () => database, path, {
+      noSuchTable: 'SQLITE_ERROR',
+      primaryKey: 'SQLITE_CONSTRAINT_PRIMARYKEY',
     });
 
-    it('is timed, with an exemplar of its trace, and a child of the active span', async () => {
+    it('is a child of the active span', async () => {
       const parentId = await underSpan(async () =>
         database.prepare('UPDATE items SET name = ? WHERE id = 2').run('x'),
       );
       const [span] = telemetry.spans;
       assert.equal(span!.parentId, parentId);
-      const point = telemetry.durations.find(
-        ({ attributes }) =>
-          attributes['db.query.summary'] === 'UPDATE items' && attributes['db.namespace'] === path,
-      )!;
-      assert.ok(point.point.sum! > 0, String(point.point.sum));
-      const spanIds = point.point.exemplars!.map(({ spanId }) => Buffer.from(spanId).toString('hex'));
-      assert.deepEqual(spanIds, [span!.spanId]);
-    });
-
-    it('lasts as long as its rows are read, to the end or not', () => {
-      const statement = database.prepare('SELECT value FROM (SELECT 1 AS value UNION SELECT 2)');
-      let rows = 0;
-      for (const _ of statement.iterate()) {
-        rows++;
-        assert.deepEqual(telemetry.names, []);
-      }
-      assert.equal(rows, 2);
-      assert.deepEqual(telemetry.names, ['SELECT SELECT SELECT']);
-      for (const _ of statement.iterate()) break;
-      assert.equal(telemetry.names.length, 2);
     });
 
     it('sees transactions, which commit and roll back', () => {
@@ -121,24 +84,6 @@ for (const [version, Package] of Object.entries(packages)) {
       assert.throws(failing, /enough/);
       assert.deepEqual(telemetry.names, ['BEGIN', 'INSERT items', 'COMMIT', 'BEGIN', 'ROLLBACK']);
       assert.ok(telemetry.spans.every(({ attributes }) => attributes['db.namespace'] === path));
-    });
-
-    it('fails with the code of SQLite, be it prepared or run', () => {
-      assert.throws(() => database.prepare('SELECT * FROM nowhere'), /no such table/);
-      assert.throws(() => database.exec("INSERT INTO items VALUES (1, 'again')"), /UNIQUE/);
-      assert.throws(() => database.prepare('INSERT INTO items (id) VALUES (?)').run(1), /UNIQUE/);
-      assert.deepEqual(
-        telemetry.spans.map(({ name, status, attributes }) => [
-          name,
-          status,
-          attributes['db.response.status_code'],
-        ]),
-        [
-          ['SELECT nowhere', 2, 'SQLITE_ERROR'],
-          ['INSERT items', 2, 'SQLITE_CONSTRAINT_PRIMARYKEY'],
-          ['INSERT items', 2, 'SQLITE_CONSTRAINT_PRIMARYKEY'],
-        ],
-      );
     });
 
     it('gives and throws what better-sqlite3 gives and throws', () => {
@@ -156,14 +101,6 @@ for (const [version, Package] of Object.entries(packages)) {
       inMemory.exec('SELECT 1');
       inMemory.close();
       assert.equal(telemetry.spans[0]!.attributes['db.namespace'], ':memory:');
-    });
-
-    it('leaves no span and no duration where tracing is suppressed', () => {
-      const before = telemetry.timed();
-      ObservabilityContext.active()
-        .withSuppression(true)
-        .run(() => database.exec('SELECT 1'));
-      assert.deepEqual([telemetry.names, telemetry.timed()], [[], before]);
     });
   });
 }
