@@ -75,15 +75,18 @@ function clampInt64(value: bigint): bigint {
 
 export class Database {
   readonly #instance: DuckDBInstance;
-  readonly #directory: string;
+  /** The directory whose lock it holds. */
+  readonly #locked: string | undefined;
   readonly #idle: DuckDBConnection[] = [];
   readonly #waiting: (() => void)[] = [];
   #open = 0;
   #closed = false;
 
-  private constructor(instance: DuckDBInstance, directory: string) {
+  private constructor(instance: DuckDBInstance, first: DuckDBConnection, locked: string | undefined) {
     this.#instance = instance;
-    this.#directory = directory;
+    this.#locked = locked;
+    this.#open = 1;
+    this.#idle.push(first);
   }
 
   /**
@@ -91,9 +94,22 @@ export class Database {
    * the directory can be read or written through it, whatever the SQL says.
    * @throws Error that names the directory when another process has it
    */
-  static async open(options: DatabaseOptions): Promise<Database> {
+  static open(options: DatabaseOptions): Promise<Database> {
+    return Database.#start(options, 'tmp', options.directory);
+  }
+
+  /** One more instance for him who has the directory: its memory is its own, and given back when it is closed. */
+  static beside(options: DatabaseOptions): Promise<Database> {
+    return Database.#start(options, 'tmp-beside', undefined);
+  }
+
+  static async #start(
+    options: DatabaseOptions,
+    folder: string,
+    locked: string | undefined,
+  ): Promise<Database> {
     const { directory } = options;
-    const temporary = join(directory, 'tmp');
+    const temporary = join(directory, folder);
     await mkdir(temporary, { recursive: true, mode: 0o700 });
     const instance = await DuckDBInstance.create(':memory:', {
       memory_limit: `${Math.ceil(options.memoryBytes / 1024)}KiB`,
@@ -102,7 +118,7 @@ export class Database {
     });
     const connection = await instance.connect();
     try {
-      await lock(connection, directory);
+      if (locked !== undefined) await lock(connection, locked);
       await connection.run(`SET allowed_directories = [${quote(directory)}]`);
       for (const setting of lockdown) await connection.run(setting);
     } catch (error) {
@@ -110,10 +126,7 @@ export class Database {
       instance.closeSync();
       throw error;
     }
-    const database = new Database(instance, directory);
-    database.#open = 1;
-    database.#idle.push(connection);
-    return database;
+    return new Database(instance, connection, locked);
   }
 
   /** A connection of one's own. */
@@ -208,8 +221,10 @@ export class Database {
 
   /** Lets go of the directory, and of everything else once the queries that run now are done. */
   async close(): Promise<void> {
-    await this.run('DETACH store_lock');
-    held.delete(this.#directory);
+    if (this.#locked !== undefined) {
+      await this.run('DETACH store_lock');
+      held.delete(this.#locked);
+    }
     this.#closed = true;
     for (const wake of this.#waiting.splice(0)) wake();
     for (const connection of this.#idle.splice(0)) connection.closeSync();

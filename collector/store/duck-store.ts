@@ -20,12 +20,13 @@ import { tableNames } from './tables.ts';
 
 export interface DuckStoreOptions {
   readonly path: string;
+  /** What the database may hold in memory, that of {@link MERGE_SHARE} for merges alone. */
   readonly memoryBytes: number;
   readonly threads: number;
   /** Rows in memory go to disk when the first of these is reached. */
   readonly flush: { readonly intervalMs: number; readonly rows: number; readonly bytes: number };
   readonly retention: Retention;
-  /** Told about every failure of the work behind the scenes; the work is tried again by itself. */
+  /** Told about every failure of the work behind the scenes, which is tried again by itself unless the error says otherwise. */
   readonly onError: (error: Error) => void;
 }
 
@@ -59,6 +60,9 @@ type Counters = { -readonly [Name in keyof StoreStats]: StoreStats[Name] };
 /** DuckDB says it in its own words where it appends or commits. */
 const outOfMemory = /^Out of Memory|could not allocate|failed to (?:allocate|pin|offload)/i;
 
+/** Of the memory: a merge that took from the rest would make it too small for rows that come meanwhile. */
+const MERGE_SHARE = 1 / 4;
+
 /** So many times the flush threshold fit into memory while the disk refuses; then appending refuses as well. */
 const BACKLOG = 2;
 
@@ -74,6 +78,8 @@ export class DuckStore implements Store {
   /** Everything that writes files or the manifest. */
   readonly #upkeep = new Serial();
   readonly #counters: Counters;
+  /** Files whose merge has found no memory: it would find none the next time. */
+  readonly #unmergeable = new WeakSet<HeldFile>();
   readonly #startedAt = Date.now() - performance.now();
   #contents: Contents;
   #current: Generation;
@@ -98,7 +104,11 @@ export class DuckStore implements Store {
     this.#current = current;
     this.#counters = counters;
     this.#contents = { generations: [current], files: manifest.files.map(hold) };
-    this.#parquet = new ParquetWriter(database, options.path, () => this.#sequence++);
+    this.#parquet = new ParquetWriter(database, {
+      directory: options.path,
+      mergeBytes: options.memoryBytes * MERGE_SHARE,
+      nextNumber: () => this.#sequence++,
+    });
     const source = { database, read: this.#read.bind(this) };
     this.metrics = new DuckMetricStore(source);
     this.logs = new DuckLogStore(source);
@@ -116,7 +126,11 @@ export class DuckStore implements Store {
     } catch (error) {
       throw new Error(`the store's directory cannot be used: ${(error as Error).message}`, { cause: error });
     }
-    const database = await Database.open({ ...options, directory: path });
+    const database = await Database.open({
+      directory: path,
+      memoryBytes: options.memoryBytes * (1 - MERGE_SHARE),
+      threads: options.threads,
+    });
     try {
       const manifest = await readManifest(path);
       const counters = noCounts();
@@ -237,13 +251,28 @@ export class DuckStore implements Store {
       for (const file of gone) this.#counters.expiredRows += file.rows;
     }
     for (let files = this.#nextMerge(); files !== null && !this.#closed; files = this.#nextMerge()) {
-      await this.#replace(new Set(files), [hold(await this.#parquet.merge(files))]);
-      this.#counters.merges++;
+      await this.#merge(files);
     }
   }
 
+  async #merge(files: readonly [HeldFile, ...HeldFile[]]): Promise<void> {
+    let merged: StoreFile;
+    try {
+      merged = await this.#parquet.merge(files);
+    } catch (error) {
+      if (!outOfMemory.test((error as Error).message)) throw error;
+      for (const file of files) this.#unmergeable.add(file);
+      const reason = `memory is not enough to merge ${files.length} files, which stay as they are`;
+      this.#options.onError(new Error(`${reason}: ${(error as Error).message}`, { cause: error }));
+      return;
+    }
+    await this.#replace(new Set(files), [hold(merged)]);
+    this.#counters.merges++;
+  }
+
   #nextMerge(): readonly [HeldFile, ...HeldFile[]] | null {
-    return mergeable(this.#contents.files, this.#now());
+    const files = this.#contents.files.filter(file => !this.#unmergeable.has(file));
+    return mergeable(files, this.#now());
   }
 
   async #replace(gone: ReadonlySet<HeldFile>, added: readonly HeldFile[]): Promise<void> {

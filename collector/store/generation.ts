@@ -29,6 +29,15 @@ export interface Extent {
   from: number;
   to: number;
   arrived: number;
+  /** An estimate of what the rows take in memory, in bytes. */
+  memory: number;
+}
+
+/** A dictionary row that a generation got first with the rows that are being appended. */
+interface Addition {
+  readonly known: Set<bigint>;
+  readonly entry: Entry;
+  readonly partition: number;
 }
 
 const labelsType: DuckDBMapType = MAP(VARCHAR, VARCHAR);
@@ -81,7 +90,7 @@ export class Generation {
    * resolves. Must not be called again before that.
    */
   async append(batches: readonly RowBatch[], position: Position): Promise<void> {
-    const added: (() => void)[] = [];
+    const added: Addition[] = [];
     const touched = new Set<TableName>();
     await this.#connection.run('BEGIN');
     try {
@@ -89,7 +98,7 @@ export class Generation {
       for (const name of touched) this.#appenders.get(name)!.flushSync();
       await this.#connection.run('COMMIT');
     } catch (error) {
-      for (const forget of added) forget();
+      for (const { known, entry } of added) known.delete(entry.id);
       this.#abandonAppenders();
       // A commit that has failed has ended the transaction already, and it is its error that counts.
       await this.#connection.run('ROLLBACK').catch(() => undefined);
@@ -97,15 +106,16 @@ export class Generation {
     }
     this.position = position;
     for (const batch of batches) this.#count(batch);
+    for (const { entry, partition } of added) this.#grow(entry.table, partition, entry.cells);
   }
 
-  async #appendBatch(batch: RowBatch, touched: Set<TableName>, added: (() => void)[]): Promise<void> {
+  async #appendBatch(batch: RowBatch, touched: Set<TableName>, added: Addition[]): Promise<void> {
     for (const { table, time, cells, entry } of batch.rows) {
       const partition = partitionOf(time, batch.arrived);
       const known = this.#knownIn(entry.table, partition);
       if (!known.has(entry.id)) {
         known.add(entry.id);
-        added.push(() => known.delete(entry.id));
+        added.push({ known, entry, partition });
         await this.#appendEntry(entry, partition, touched);
       }
       touched.add(table);
@@ -153,15 +163,21 @@ export class Generation {
       this.#extend(table, partition, time, batch.arrived);
       this.#extend(entry.table, partition, time, batch.arrived);
       this.rows++;
-      this.bytes += sizeOf(cells);
+      this.#grow(table, partition, cells);
     }
+  }
+
+  #grow(table: TableName, partition: number, cells: readonly Cell[]): void {
+    const size = sizeOf(cells);
+    this.extents.get(table)!.get(partition)!.memory += size;
+    this.bytes += size;
   }
 
   #extend(table: TableName, partition: number, time: number, arrived: number): void {
     const extents = this.extents.get(table)!;
     const extent = extents.get(partition);
     if (extent === undefined) {
-      extents.set(partition, { rows: 1, from: time, to: time, arrived });
+      extents.set(partition, { rows: 1, from: time, to: time, arrived, memory: 0 });
       return;
     }
     extent.rows++;
@@ -215,6 +231,7 @@ function sizeOf(cells: readonly Cell[]): number {
   let bytes = ROW_BYTES;
   for (const cell of cells) {
     if (typeof cell === 'string' || cell instanceof Uint8Array) bytes += cell.length;
+    else if (cell instanceof Map) for (const [key, value] of cell) bytes += key.length + value.length;
   }
   return bytes;
 }

@@ -14,6 +14,11 @@ const fileSchema = z.strictObject({
   level: z.int().min(0),
   rows: z.int().min(0),
   bytes: z.int().min(0),
+  /** An estimate of what its rows take in memory, in bytes; of a file from before it was noted: too much. */
+  memory: z
+    .int()
+    .min(0)
+    .default(2 ** 40),
   /** First and last time of its rows, and their latest arrival. Milliseconds since the Unix epoch. */
   from: z.number(),
   to: z.number(),

@@ -12,11 +12,11 @@ export interface Table {
   readonly order: string;
   /** The same `id` may stand in several files; all its rows are equal. */
   readonly dictionary: boolean;
-  /** How many rows make a row group: small where one key is looked up, the engine's default elsewhere. */
+  /** How many rows make a row group, which is read and written whole: the fewer, the wider they are. */
   readonly rowGroup: number;
 }
 
-const ROW_GROUP = 122_880;
+const ROW_GROUP = 131_072;
 
 /**
  * Rows that repeat much point into a dictionary by a 64-bit hash: spans → scopes (resource and instrumentation scope),
@@ -45,7 +45,7 @@ export const tables = {
     },
     order: 'trace_id, start',
     dictionary: false,
-    rowGroup: ROW_GROUP / 4,
+    rowGroup: ROW_GROUP / 16,
   },
   scopes: {
     columns: {
@@ -80,7 +80,7 @@ export const tables = {
     },
     order: 'stream, time, ordinal',
     dictionary: false,
-    rowGroup: ROW_GROUP,
+    rowGroup: ROW_GROUP / 4,
   },
   streams: {
     columns: {

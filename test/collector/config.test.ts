@@ -202,6 +202,16 @@ describe('a configuration mistake', () => {
       `${good}  queue: { max_size: 1MiB, segment_size: 262145 }\n`,
       /^11:42: service\.queue\.segment_size: a segment is at most a quarter of max_size$/,
     ],
+    [
+      'a database without memory to merge in',
+      good.replace('  debug:', '  store: { memory: 100MiB }\n  debug:'),
+      /^7:20: exporters\.store\.memory: the least is 134217728 bytes$/,
+    ],
+    [
+      'rows that leave the database no memory to sort them in',
+      good.replace('  debug:', '  store: { memory: 256MiB, flush: { bytes: 65MiB } }\n  debug:'),
+      /^7:44: exporters\.store\.flush\.bytes: it is at most a quarter of memory$/,
+    ],
     ['a list for a configuration', '- 1\n', /^1:1: a configuration is a map/],
   ];
   for (const [what, yaml, told] of cases) {

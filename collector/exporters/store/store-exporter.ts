@@ -20,16 +20,23 @@ import { addLogRows } from './log-rows.ts';
 import { MetricRows } from './metric-rows.ts';
 import { addSpanRows } from './span-rows.ts';
 
+/** With less the database cannot merge its files. */
+const memoryMin = 128 * 2 ** 20;
+/** Rows in memory, rows on their way to disk and what sorting them takes must all have room. */
+const FLUSH_SHARE_MAX = 1 / 4;
+const FLUSH_SHARE = FLUSH_SHARE_MAX / 2;
+
 const schema = section({
   /** Default: `store` in the data directory. */
   path: z.string().min(1).optional(),
   /** What the database may hold in memory. */
-  memory: bytes.default(512 * 2 ** 20),
+  memory: bytes.refine(size => size >= memoryMin, `the least is ${memoryMin} bytes`).default(512 * 2 ** 20),
   threads: z.int().min(1).max(256).default(Math.min(4, availableParallelism())),
   flush: section({
     interval: duration.default(60_000),
     rows: z.int().min(1).default(1_000_000),
-    bytes: bytes.default(128 * 2 ** 20),
+    /** Default: an eighth of the memory. */
+    bytes: bytes.optional(),
   }).prefault({}),
   retention: section({
     age: duration.default(7 * 86_400_000),
@@ -37,6 +44,9 @@ const schema = section({
   }).prefault({}),
   /** Series that may come within an hour; samples of further ones are dropped, counted. */
   series_max: z.int().min(1).default(500_000),
+}).refine(({ memory, flush }) => (flush.bytes ?? 0) <= memory * FLUSH_SHARE_MAX, {
+  path: ['flush', 'bytes'],
+  error: 'it is at most a quarter of memory',
 });
 
 export type StoreSettings = z.output<typeof schema>;
@@ -57,9 +67,9 @@ export async function createStoreExporter(
     path: settings.path ?? join(context.dataDir, 'store'),
     memoryBytes: memory,
     threads,
-    flush: { intervalMs: flush.interval, rows: flush.rows, bytes: flush.bytes },
+    flush: { intervalMs: flush.interval, rows: flush.rows, bytes: flush.bytes ?? memory * FLUSH_SHARE },
     retention: { ageMs: retention.age, bytes: retention.bytes },
-    onError: error => context.log.warn('the store could not write; it tries again', { error }),
+    onError: error => context.log.warn('the store could not write', { error }),
   });
   return new RowExporter(store, settings.series_max, context);
 }

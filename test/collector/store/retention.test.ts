@@ -10,6 +10,7 @@ import {
   always,
   metricsBatch,
   nanos,
+  type Opened,
   openStore,
   spanBatch,
   spanId,
@@ -27,6 +28,7 @@ const file = (changed: Partial<StoreFile>): StoreFile => ({
   level: 0,
   rows: 10,
   bytes: 100,
+  memory: 1000,
   from: now,
   to: now,
   arrived: now,
@@ -150,6 +152,48 @@ describe('compaction', () => {
     const large = file({ bytes: 512 * 1024 * 1024 });
     assert.equal(mergeable([large, file({})], now + HOUR), null);
     assert.equal(mergeable([large, file({}), file({})], now + HOUR)!.length, 2);
+  });
+
+  /** A store with little memory after as many flushes as make a merge, each of so many spans with a text so long. */
+  async function merged(t: TestContext, perFlush: number, length: number): Promise<Opened> {
+    const opened = await openStore(t, await temporaryDirectory(t), { memory: 128 * 2 ** 20, threads: 1 });
+    const text = 'x'.repeat(length);
+    const start = Date.now();
+    for (let number = 0; number < FAN_IN; number++) {
+      const spans = Array.from({ length: perFlush }, (_, index) => ({
+        traceId: traceId(index * FAN_IN + number),
+        spanId: spanId(number),
+        name: `${number}`,
+        start: start + number,
+        attributes: { text },
+      }));
+      await opened.exporter.export([spanBatch('shop', spans)]);
+      await opened.exporter.store.flush();
+    }
+    return opened;
+  }
+
+  it('keeps every row once where memory is not enough to sort them all', async t => {
+    const { store } = (await merged(t, 16, 2 ** 18)).exporter;
+    const { merges, flushFailures, files } = store.stats();
+    assert.deepEqual({ merges, flushFailures, files }, { merges: 2, flushFailures: 0, files: 2 });
+    const query = { filter: [[]], range: always, limit: 1000, spansPerTrace: 10, order: 'latest' } as const;
+    const found = await store.traces.search(query);
+    assert.equal(found.length, FAN_IN * 16);
+    assert.ok(found.every(({ matched }) => matched.length === 1));
+    assert.ok((await store.traces.trace(traceId(1)))!.length > 2 ** 18);
+  });
+
+  it('leaves files apart, and says so once, where memory is not enough for their rows', async t => {
+    const { exporter, logged } = await merged(t, 3, 4 * 2 ** 20);
+    await exporter.export([
+      spanBatch('shop', [{ traceId: traceId(99), spanId: spanId(99), name: 'x', start: 0 }]),
+    ]);
+    await exporter.store.flush();
+    const { merges, flushFailures, files } = exporter.store.stats();
+    assert.deepEqual({ merges, flushFailures, files }, { merges: 1, flushFailures: 0, files: FAN_IN + 3 });
+    assert.equal(logged.length, 1);
+    assert.match(logged[0]!, /not enough to merge 8 files, which stay as they are: Out of Memory/);
   });
 
   it('keeps every row once, and every series once', async t => {
