@@ -1,11 +1,12 @@
 // What `tricord/register` does: starts the agent and instruments the application's libraries, once per thread.
 import { workerData } from 'node:worker_threads';
-import { start } from '../index.ts';
+import { configured } from '../configuration.ts';
+import { start, type Tricord } from '../index.ts';
 import { beSilent, reportFault, tell } from './fault.ts';
-import { installInstrumentations } from './installation.ts';
+import { installInstrumentations, selectedInstrumentations } from './installation.ts';
 import { isSupportedNode, NODE_MIN } from './node-version.ts';
 import { reportStart } from './start-report.ts';
-import { installStockInstrumentations } from './stock.ts';
+import { installStockInstrumentations, judgeStockNames } from './stock.ts';
 
 const REGISTERED = Symbol.for('tricord.registered');
 
@@ -17,15 +18,38 @@ export function register(): void {
     tell(`not started: Node.js ${major}.${minor} or later is needed, this is ${process.versions.node}.`);
     return;
   }
+  const agent = started();
+  if (agent === undefined) return;
   try {
-    const agent = start();
-    if (agent === undefined) return;
     if (agent.options.logLevel === 'none') beSilent();
     if (agent.options.doctor) reportStart(agent.options);
     const own = installInstrumentations(agent.options);
     installStockInstrumentations(agent.options.otelInstrumentations, own);
   } catch (error) {
     reportFault('the start', error);
+  }
+}
+
+/** Undefined where there is to be no agent, or can be none. */
+function started(): Tricord | undefined {
+  try {
+    return start();
+  } catch (error) {
+    reportFault('the start', error);
+    judgeNames();
+    return undefined;
+  }
+}
+
+/** Names of what is not installed, for want of an agent, may be wrong as well. */
+function judgeNames(): void {
+  try {
+    const { options } = configured({}, process.env);
+    if (options.logLevel === 'none') return;
+    selectedInstrumentations(options);
+    judgeStockNames(options.otelInstrumentations);
+  } catch {
+    // The start has failed with it, and told it.
   }
 }
 

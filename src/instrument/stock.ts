@@ -44,16 +44,23 @@ interface Bundle {
  */
 export function installStockInstrumentations(list: readonly string[], own: ReadonlySet<string>): void {
   if (list.length === 0) return;
-  const load = packagesOf(process.argv[1]);
+  const { require, resolve } = applicationPackages();
+  const load = (name: string): unknown => require(resolve(name));
   const twice = [...covered].filter(([, names]) => names.some(name => own.has(name))).map(([name]) => name);
   const except = list.filter(item => item.startsWith('-')).map(item => item.slice(1));
   const named = namedIn(list);
-  if (list.includes('all')) install(BUNDLE, () => loadBundle(load, [...twice, ...except, ...named]));
+  if (list.includes('all')) withPackage(BUNDLE, () => loadBundle(load, [...twice, ...except, ...named]));
   for (const name of named) {
     const ours = twice.includes(name) ? covered.get(name)! : [];
     if (ours.length > 0) refuse(name, ours);
-    else install(packageOf(name), () => instantiate(load(packageOf(name))));
+    else withPackage(packageOf(name), () => instantiate(load(packageOf(name))));
   }
+}
+
+/** Tells which packages of the list the application does not have; loads none. */
+export function judgeStockNames(list: readonly string[]): void {
+  const { resolve } = applicationPackages();
+  for (const name of stockPackages(list)) withPackage(name, () => resolve(name));
 }
 
 /** Items that name a single instrumentation. */
@@ -67,16 +74,18 @@ export function stockPackages(list: readonly string[]): string[] {
 
 const packageOf = (name: string): string => (name.includes('/') ? name : `${PREFIX}${name}`);
 
-/** Loads packages as the application would. @param main its file; undefined where there is none, as with `-e` */
-function packagesOf(main: string | undefined): (name: string) => unknown {
+/** Finds packages as the application would. */
+function applicationPackages(): { require: NodeJS.Require; resolve: (name: string) => string } {
   const require = createRequire(import.meta.url);
+  // There is no file of the application's with `-e`.
+  const main = process.argv[1];
   const paths = [...(main === undefined ? [] : [dirname(main)]), process.cwd()];
-  return name => require(require.resolve(name, { paths })) as unknown;
+  return { require, resolve: name => require.resolve(name, { paths }) };
 }
 
-function install(name: string, load: () => void): void {
+function withPackage(name: string, use: () => void): void {
   try {
-    load();
+    use();
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
     if (isMissing && String((error as Error).message).includes(`'${name}'`))

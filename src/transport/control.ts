@@ -8,6 +8,8 @@ import { Signal } from './otlp/record.ts';
 export const Word = {
   /** Free-running position behind the last published frame. Written by the producer. */
   head: 0,
+  /** The position whose place is 0. Written by the producer, while nothing lies in the ring. */
+  origin: 1,
   /** Free-running position of the first frame that is not released. Written by the consumer. */
   tail: 16,
   /** {@link ConsumerState}. The transport thread sleeps on it. */

@@ -19,13 +19,17 @@ import { ScopeDefinitions } from './scope-definition.ts';
  *   frame = payload bytes (u32) │ kind (4 bits), scope (28 bits) │ items (u32) │ payload │ zero to three bytes of padding
  *
  * Kind 0 marks the definition of a scope. `head` and `tail` are free-running 32-bit positions; a position's place is
- * `position & (capacity - 1)`.
+ * `(position - origin) & (capacity - 1)`. Whoever finds the ring empty makes the head the origin: a ring that is emptied
+ * in time uses only the first part of its memory, which stays small and near the processor.
  *
  * Invariant: 0 ≤ head − tail ≤ capacity (modulo 2^32), and [tail, head) is a whole number of frames. The overhang is
- * written only when tail has passed the start of the lap, so that it never holds two frames.
+ * written only when tail has passed the start of the lap, so that it never holds two frames. The origin changes only where
+ * tail = head, and is stored before the head: who sees a frame knows its origin.
  */
 const FRAME_HEAD_BYTES = 12;
 const FRAME_BYTES_MAX: number = FRAME_HEAD_BYTES + limits.frame_bytes_max;
+/** An empty ring that is filled less far goes on where it is. */
+const REWIND_FROM = 64 * 1024;
 /** What must be free to begin a frame at all; less than this is full. */
 const FRAME_ROOM_MIN = 128;
 /** The part of the ring that only what is vital may fill. */
@@ -71,6 +75,7 @@ export class RingProducer implements Sink {
   /** Bytes up to which nobody asks how full it is. */
   readonly #roomyMax: number;
   #head: number;
+  #origin: number;
   /** The tail as it was seen last: never ahead of the real one. */
   #tail: number;
   #closed = false;
@@ -91,6 +96,7 @@ export class RingProducer implements Sink {
     this.#words = new Int32Array(memory, CONTROL_BYTES, this.#bytes.length >> 2);
     this.#writer = new Writer(this.#bytes, anchorUnixNanos);
     this.#head = this.#control.words[Word.head]!;
+    this.#origin = this.#control.words[Word.origin]!;
     this.#tail = this.#control.words[Word.tail]!;
   }
 
@@ -165,7 +171,11 @@ export class RingProducer implements Sink {
 
   /** Points the writer at the free bytes behind head; false when there are too few. */
   #open(): boolean {
-    const place = this.#head & (this.#capacity - 1);
+    let place = (this.#head - this.#origin) & (this.#capacity - 1);
+    if (place >= REWIND_FROM && this.#usedNow() === 0) {
+      this.#rewind();
+      place = 0;
+    }
     const roomy = this.#isRoomy(place) || this.#isRoomyNow(place);
     const room = roomy ? FRAME_BYTES_MAX : this.#capacity - this.#used();
     if (room < FRAME_ROOM_MIN) return false;
@@ -173,6 +183,11 @@ export class RingProducer implements Sink {
     this.#roomy = roomy;
     this.#writer.reset(this.#bytes, place + FRAME_HEAD_BYTES, place + room);
     return true;
+  }
+
+  #rewind(): void {
+    this.#origin = this.#head;
+    Atomics.store(this.#control.words, Word.origin, this.#origin);
   }
 
   /** Whether a frame of any size fits: up to the limit before the tail, or all of the lap and the overhang are free. */
@@ -239,6 +254,8 @@ export class RingConsumer {
   #position: number;
   /** The head as it was seen last: never ahead of the real one. */
   #head: number;
+  /** That of all frames before that head. */
+  #origin = 0;
 
   constructor(memory: SharedArrayBuffer) {
     this.#control = new Control(memory);
@@ -268,8 +285,9 @@ export class RingConsumer {
     if (this.#position === this.#head) {
       this.#head = this.head;
       if (this.#position === this.#head) return false;
+      this.#origin = Atomics.load(this.#control.words, Word.origin);
     }
-    const place = this.#position & (this.#capacity - 1);
+    const place = (this.#position - this.#origin) & (this.#capacity - 1);
     const word = place >> 2;
     const payload = this.#words[word]!;
     const label = this.#words[word + 1]!;

@@ -28,8 +28,8 @@ interface Ring {
 }
 
 /** A ring whose one scope is defined, and which is empty. */
-function ring(position = 0): Ring {
-  const memory = allocateRing(CAPACITY, position);
+function ring(position = 0, capacity = CAPACITY): Ring {
+  const memory = allocateRing(capacity, position);
   const producer = new RingProducer(memory, 0n);
   const consumer = new RingConsumer(memory);
   const scope = producer.scope({ name: 'test' });
@@ -142,6 +142,39 @@ describe('the ring', () => {
     assert.deepEqual(read(rig), { size: 5000, fill: 3 });
   });
 
+  it('uses its first part alone while it is emptied in time', () => {
+    const rig = ring(-4 * CAPACITY, 4 * CAPACITY);
+    let end = 0;
+    for (let i = 0; i < 1000; i++) {
+      assert.ok(write(rig, 3000, i & 0xff));
+      assert.equal(rig.producer.level() > 0, true);
+      assert.deepEqual(read(rig), { size: 3000, fill: i & 0xff });
+      end = Math.max(end, rig.consumer.end);
+      rig.consumer.release();
+      assert.equal(rig.producer.level(), 0);
+    }
+    assert.ok(end <= CAPACITY + 3000 + FRAME_HEAD);
+    assert.ok(rig.control.words[Word.head]! > 0, 'while positions count on');
+  });
+
+  it('goes on where it is while anything in it is not released', () => {
+    const rig = ring(0, 4 * CAPACITY);
+    const size = 8192 - FRAME_HEAD;
+    for (let i = 0; i < 12; i++) assert.ok(write(rig, size, i));
+    for (let i = 0; i < 12; i++) assert.deepEqual(read(rig), { size, fill: i });
+    const { end } = rig.consumer;
+    assert.ok(write(rig, size, 12));
+    assert.deepEqual(read(rig), { size, fill: 12 });
+    assert.equal(rig.consumer.start, end + FRAME_HEAD);
+    rig.consumer.release();
+    const another = new RingConsumer(rig.control.words.buffer as SharedArrayBuffer);
+    assert.ok(write(rig, size, 13));
+    for (const consumer of [rig.consumer, another]) {
+      assert.ok(consumer.next());
+      assert.deepEqual([consumer.start, consumer.bytes[consumer.start]], [FRAME_HEAD, 13]);
+    }
+  });
+
   it('counts positions past 2^31 and 2^32', () => {
     for (const position of [2 ** 31 - CAPACITY, -CAPACITY]) {
       const rig = ring(position | 0);
@@ -162,8 +195,8 @@ describe('the ring', () => {
     });
     const step = fc.oneof(frame, fc.record({ read: fc.nat(20), release: fc.boolean() }));
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 120 }), fc.integer(), (steps, start) => {
-        const rig = ring(start & ~3);
+      fc.property(fc.array(step, { maxLength: 120 }), fc.integer(), fc.boolean(), (steps, start, large) => {
+        const rig = ring(start & ~3, large ? 8 * CAPACITY : CAPACITY);
         const expected: { size: number; fill: number }[] = [];
         for (const each of steps) {
           if ('size' in each) {
@@ -183,9 +216,13 @@ describe('the ring', () => {
     );
   });
 
-  it('hands every byte to another thread, asleep or awake', async () => {
+  for (const laps of [1, 4])
+    it(`hands every byte to another thread, asleep or awake; ${laps} × ${CAPACITY} bytes`, () =>
+      handOver(laps));
+
+  async function handOver(laps: number): Promise<void> {
     const frames = 20_000;
-    const memory = allocateRing(CAPACITY, 2 ** 31 - CAPACITY);
+    const memory = allocateRing(laps * CAPACITY, 2 ** 31 - CAPACITY);
     const worker = new Worker(new URL('./ring-reader.ts', import.meta.url), {
       workerData: { memory, frames },
     });
@@ -204,7 +241,7 @@ describe('the ring', () => {
     }
     assert.deepEqual(await verdict, [{ frames, faults: 0 }]);
     await exit;
-  });
+  }
 
   it('writes text longer than the short path, beyond ASCII, into shared memory', () => {
     const rig = ring();

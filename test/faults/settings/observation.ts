@@ -9,8 +9,6 @@ const application = join(import.meta.dirname, 'settings-app.cjs');
 const planted = ['--import', join(import.meta.dirname, 'planted-child.ts')];
 /** Neither of them may take longer on a busy machine. */
 const RUN_MS_MAX = 60_000;
-/** The agent looks at the names of instrumentations once it has started. */
-const JUDGED_LATER = /_INSTRUMENTATIONS$/;
 
 export const promises = {
   changed: 'applications whose output, exit code or end is another',
@@ -68,11 +66,9 @@ function judgeRun(seen: Run, bare: Run, wrong: readonly string[]): Breach[] {
   const lines = seen.stderr.split(/(?<=\n)/);
   const own = lines.filter(line => line.startsWith('tricord: '));
   const rest = { ...seen, stderr: lines.filter(line => !own.includes(line)).join('') };
-  const isStarted = !own.some(line => line.startsWith('tricord: the start failed'));
   return [
     ...(JSON.stringify(rest) === JSON.stringify(bare) ? [] : [['changed', JSON.stringify(rest)] as const]),
     ...wrong
-      .filter(name => isStarted || !JUDGED_LATER.test(name))
       .filter(name => !own.some(line => names(line, name)))
       .map(name => ['unnamed', `${name}: ${own.join('').trimEnd() || 'nothing is said'}`] as const),
     ...own
