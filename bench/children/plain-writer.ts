@@ -1,5 +1,5 @@
 // Workload: a plain loop that appends to one file, each write followed by an fdatasync before the next one.
-import { fdatasyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { settings } from '../parent.ts';
@@ -19,23 +19,30 @@ const { folder, bytes, slices, blocking } = settings<PlainSettings>();
 const request = exportRequest(bytes);
 const path = join(folder, 'plain');
 
-function blockingAppend(): () => Promise<void> {
+interface Loop {
+  readonly append: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+function blockingLoop(): Loop {
   const file = openSync(path, 'wx');
-  return async () => {
+  const append = async (): Promise<void> => {
     const written = writeSync(file, request.bytes);
     if (written !== request.bytes.length) throw new Error(`a write of ${written} bytes`);
     fdatasyncSync(file);
   };
+  return { append, close: async () => closeSync(file) };
 }
 
-async function threadedAppend(): Promise<() => Promise<void>> {
+async function threadedLoop(): Promise<Loop> {
   const file = await open(path, 'wx');
-  return async () => {
+  const append = async (): Promise<void> => {
     const { bytesWritten } = await file.write(request.bytes);
     if (bytesWritten !== request.bytes.length) throw new Error(`a write of ${bytesWritten} bytes`);
     await file.datasync();
   };
+  return { append, close: () => file.close() };
 }
 
-const append = blocking ? blockingAppend() : await threadedAppend();
-await inTurns(slices, { request, producers: 1, append, close: async () => ({}) });
+const { append, close } = blocking ? blockingLoop() : await threadedLoop();
+await inTurns(slices, { request, producers: 1, append, close: () => close().then(() => ({})) });

@@ -75,7 +75,9 @@ export class ParquetWriter {
         memory,
       });
       await this.#syncDirectories([merged]);
-      return merged;
+      const before = files.reduce((sum, file) => sum + file.rows, 0);
+      // Of a dictionary fewer rows are left.
+      return { ...merged, memory: Math.round((memory * merged.rows) / before) };
     } finally {
       await database.close();
     }
