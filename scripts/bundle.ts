@@ -1,7 +1,7 @@
 // Bundles the agent: one CommonJS file for each of its threads, which is quick to load, and thin entries around them.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { type BuildOptions, build, transform } from 'esbuild';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
 
 const root = resolve(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -16,11 +16,27 @@ const agent = [
   "export { register } from './src/instrument/registration.ts';",
 ].join('\n');
 
+/** What a source requires when it needs it is a part of the bundle, and is evaluated when it is needed. */
+const requireFromBundle: Plugin = {
+  name: 'require-from-bundle',
+  setup({ onLoad }) {
+    onLoad({ filter: /src\/instrument\/installation\.ts$/ }, ({ path }) => {
+      const source = readFileSync(path, 'utf8');
+      const contents = source.replace('const require = createRequire(import.meta.url);\n', '');
+      if (contents === source) throw new Error(`${path} makes no require of its own any more`);
+      return { contents, loader: 'ts' };
+    });
+  },
+};
+
+const LINE_LENGTH = 120;
+
 const common = {
   bundle: true,
   platform: 'node',
   target: 'node22.15',
   logLevel: 'warning',
+  plugins: [requireFromBundle],
 } as const satisfies BuildOptions;
 
 /**
@@ -63,18 +79,18 @@ async function text(options: BuildOptions): Promise<string> {
   return outputFiles![0]!.text;
 }
 
-/** Without comments, which the runtime would read as well, but with names and lines, for the sake of stack traces. */
+/** Without comments and blanks, which the runtime would read and keep as well, but with names and lines, for the sake of stack traces. */
 async function commonJs(options: BuildOptions): Promise<string> {
-  const minified = await text({
+  const code = await text({
     ...options,
     format: 'cjs',
     minifyWhitespace: true,
+    lineLimit: LINE_LENGTH,
     define: { 'import.meta.url': 'importMetaUrl', 'import.meta.dirname': '__dirname' },
     banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href;" },
   });
-  const { code } = await transform(minified);
-  // A class that names itself is printed as `var Name = class _Name`; programs would see that name.
-  const classes = new Set([...code.matchAll(/^var (\w+) = class _\1\b/gm)].map(match => match[1]!));
+  // A class that names itself is printed as `Name=class _Name`; programs would see that name.
+  const classes = new Set([...code.matchAll(/\b(\w+)=class _\1\b/g)].map(match => match[1]!));
   return `"use strict";\n${code.replaceAll(/\b_(\w+)\b/g, (whole, name: string) => (classes.has(name) ? name : whole))}`;
 }
 

@@ -107,6 +107,15 @@ export function start({ sampler, views = [], ...given }: StartOptions = {}): Tri
   return running;
 }
 
+/** What the variables, or the file in their place, say, without a start; undefined where they cannot be read. */
+export function readableOptions(): Readonly<Options> | undefined {
+  try {
+    return configured({}, process.env).options;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Whether the lines of logging libraries are to become log records (`TRICORD_LOGS_CAPTURE`), or only to carry their IDs. */
 export function isCapturingLogs(): boolean {
   return running?.options.logsCapture ?? true;

@@ -1,9 +1,7 @@
 // Every instrumentation by its name, and which of them are asked for.
 
+import { createRequire } from 'node:module';
 import type { Options } from '../index.ts';
-import { instrumentAmqplib } from './amqplib.ts';
-import { instrumentBetterSqlite3 } from './better-sqlite3.ts';
-import { instrumentBullmq } from './bullmq.ts';
 import { instrumentConsole } from './console.ts';
 import { instrumentExpress } from './express.ts';
 import { instrumentFastify } from './fastify.ts';
@@ -15,20 +13,25 @@ import { instrumentHttpClient } from './http-client.ts';
 import { instrumentHttpServer } from './http-server.ts';
 import { instrumentHttp2Client } from './http2-client.ts';
 import { instrumentHttp2Server } from './http2-server.ts';
-import { instrumentIoredis } from './ioredis.ts';
-import { instrumentKafkajs } from './kafkajs.ts';
-import { instrumentKoa } from './koa.ts';
 import { onPackageLoad } from './module-hooks.ts';
-import { instrumentMongodb } from './mongodb.ts';
-import { instrumentMysql2 } from './mysql2.ts';
-import { instrumentPg } from './pg.ts';
 import { instrumentLoadedPino } from './pino.ts';
 import { instrumentPromClient } from './prom-client.ts';
 import { instrumentRedis } from './redis.ts';
 import { startRuntimeMetricsLater } from './runtime-metrics.ts';
 import { instrumentSqlite } from './sqlite.ts';
 import { instrumentUndici } from './undici.ts';
-import { instrumentWinston } from './winston.ts';
+
+// Whoever bundles this file leaves the line out, and has the modules in the bundle.
+const require = createRequire(import.meta.url);
+
+/** Evaluates the instrumentation of packages when the first of them is loaded: what is not used costs nothing. */
+const withPackage = (names: readonly string[], install: () => void) => (): void => {
+  const replaceThis = (): false => {
+    install(); // It looks at what is loaded already, too.
+    return false;
+  };
+  for (const name of names) onPackageLoad(name, replaceThis);
+};
 
 const instrumentations: ReadonlyMap<string, () => void> = new Map([
   ['http-server', instrumentHttpServer],
@@ -38,24 +41,67 @@ const instrumentations: ReadonlyMap<string, () => void> = new Map([
   ['undici', instrumentUndici],
   ['express', instrumentExpress],
   ['fastify', instrumentFastify],
-  ['koa', instrumentKoa],
+  ['koa', withPackage(['koa'], () => (require('./koa.ts') as typeof import('./koa.ts')).instrumentKoa())],
   ['hono', instrumentHono],
   ['grpc', instrumentGrpc],
   ['graphql', instrumentGraphql],
-  ['pg', instrumentPg],
-  ['mysql2', instrumentMysql2],
+  [
+    'pg',
+    withPackage(['pg', 'pg-pool'], () => (require('./pg.ts') as typeof import('./pg.ts')).instrumentPg()),
+  ],
+  [
+    'mysql2',
+    withPackage(['mysql2'], () =>
+      (require('./mysql2.ts') as typeof import('./mysql2.ts')).instrumentMysql2(),
+    ),
+  ],
   ['sqlite', instrumentSqlite],
-  ['better-sqlite3', instrumentBetterSqlite3],
-  ['ioredis', instrumentIoredis],
+  [
+    'better-sqlite3',
+    withPackage(['better-sqlite3'], () =>
+      (require('./better-sqlite3.ts') as typeof import('./better-sqlite3.ts')).instrumentBetterSqlite3(),
+    ),
+  ],
+  [
+    'ioredis',
+    withPackage(['ioredis'], () =>
+      (require('./ioredis.ts') as typeof import('./ioredis.ts')).instrumentIoredis(),
+    ),
+  ],
   ['redis', instrumentRedis],
-  ['mongodb', instrumentMongodb],
-  ['amqplib', instrumentAmqplib],
-  ['kafkajs', instrumentKafkajs],
-  ['bullmq', instrumentBullmq],
+  [
+    'mongodb',
+    withPackage(['mongodb'], () =>
+      (require('./mongodb.ts') as typeof import('./mongodb.ts')).instrumentMongodb(),
+    ),
+  ],
+  [
+    'amqplib',
+    withPackage(['amqplib'], () =>
+      (require('./amqplib.ts') as typeof import('./amqplib.ts')).instrumentAmqplib(),
+    ),
+  ],
+  [
+    'kafkajs',
+    withPackage(['kafkajs'], () =>
+      (require('./kafkajs.ts') as typeof import('./kafkajs.ts')).instrumentKafkajs(),
+    ),
+  ],
+  [
+    'bullmq',
+    withPackage(['bullmq'], () =>
+      (require('./bullmq.ts') as typeof import('./bullmq.ts')).instrumentBullmq(),
+    ),
+  ],
   // Before those of the libraries that may write to the console: they ask whether it is observed.
   ['console', instrumentConsole],
   ['pino', instrumentLoadedPino],
-  ['winston', instrumentWinston],
+  [
+    'winston',
+    withPackage(['winston'], () =>
+      (require('./winston.ts') as typeof import('./winston.ts')).instrumentWinston(),
+    ),
+  ],
   ['prom-client', () => onPackageLoad('prom-client', instrumentPromClient)],
   ['runtime-metrics', startRuntimeMetricsLater],
 ]);

@@ -1,7 +1,6 @@
 // What `tricord/register` does: starts the agent and instruments the application's libraries, once per thread.
 import { workerData } from 'node:worker_threads';
-import { configured } from '../configuration.ts';
-import { start, type Tricord } from '../index.ts';
+import { readableOptions, start, type Tricord } from '../index.ts';
 import { beSilent, reportFault, tell } from './fault.ts';
 import { installInstrumentations, selectedInstrumentations } from './installation.ts';
 import { isSupportedNode, NODE_MIN } from './node-version.ts';
@@ -43,14 +42,10 @@ function started(): Tricord | undefined {
 
 /** Names of what is not installed, for want of an agent, may be wrong as well. */
 function judgeNames(): void {
-  try {
-    const { options } = configured({}, process.env);
-    if (options.logLevel === 'none') return;
-    selectedInstrumentations(options);
-    judgeStockNames(options.otelInstrumentations);
-  } catch {
-    // The start has failed with it, and told it.
-  }
+  const options = readableOptions();
+  if (options === undefined || options.logLevel === 'none') return;
+  selectedInstrumentations(options);
+  judgeStockNames(options.otelInstrumentations);
 }
 
 /** Threads inherit `--require`. One of thread-stream's only moves lines that the thread which logs them has seen. */
