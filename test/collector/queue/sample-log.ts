@@ -132,7 +132,7 @@ export function cutAt(sample: Sample, name: string, length: number): Damage {
   const isLast = name === sample.segments.at(-1);
   const invisible =
     length === whole.length ||
-    isLeftover(sample, name, length) ||
+    (isLeftover(sample, name, length) && !beginsLikeRecord(sample, name, length)) ||
     (isLast && (atBorder || isHeadBorder(sample, name, length)));
   return {
     title: `${name} cut at ${length}`,
@@ -192,6 +192,14 @@ export function promiseKept(stats: QueueStats, texts: readonly string[], damage:
 /** Behind the last record of the newest segment: what a longer one has left in its file. */
 function isLeftover({ records, segments }: Sample, name: string, at: number): boolean {
   return name === segments.at(-1) && at >= records.at(-1)!.end;
+}
+
+/** So few bytes of the leftover that by chance they are the first of the marker: nothing tells them from a record that was torn. */
+function beginsLikeRecord({ files, records }: Sample, name: string, length: number): boolean {
+  const { start, end } = records.at(-1)!;
+  const bytes = files.get(name)!;
+  const count = length - end;
+  return count > 0 && count < 4 && bytes.subarray(end, length).equals(bytes.subarray(start, start + count));
 }
 
 /** Nothing, or the end of the header, or of a record behind it that is no batch: a segment that nothing was appended to. */
