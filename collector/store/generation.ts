@@ -106,7 +106,8 @@ export class Generation {
     }
     this.position = position;
     for (const batch of batches) this.#count(batch);
-    for (const { entry, partition } of added) this.#grow(entry.table, partition, entry.cells);
+    for (const { entry, partition } of added)
+      this.#grow(this.extents.get(entry.table)!.get(partition)!, entry.cells);
   }
 
   async #appendBatch(batch: RowBatch, touched: Set<TableName>, added: Addition[]): Promise<void> {
@@ -160,30 +161,32 @@ export class Generation {
   #count(batch: RowBatch): void {
     for (const { table, time, cells, entry } of batch.rows) {
       const partition = partitionOf(time, batch.arrived);
-      this.#extend(table, partition, time, batch.arrived);
+      const extent = this.#extend(table, partition, time, batch.arrived);
       this.#extend(entry.table, partition, time, batch.arrived);
       this.rows++;
-      this.#grow(table, partition, cells);
+      this.#grow(extent, cells);
     }
   }
 
-  #grow(table: TableName, partition: number, cells: readonly Cell[]): void {
+  #grow(extent: Extent, cells: readonly Cell[]): void {
     const size = sizeOf(cells);
-    this.extents.get(table)!.get(partition)!.memory += size;
+    extent.memory += size;
     this.bytes += size;
   }
 
-  #extend(table: TableName, partition: number, time: number, arrived: number): void {
+  #extend(table: TableName, partition: number, time: number, arrived: number): Extent {
     const extents = this.extents.get(table)!;
     const extent = extents.get(partition);
     if (extent === undefined) {
-      extents.set(partition, { rows: 1, from: time, to: time, arrived, memory: 0 });
-      return;
+      const first: Extent = { rows: 1, from: time, to: time, arrived, memory: 0 };
+      extents.set(partition, first);
+      return first;
     }
     extent.rows++;
     if (time < extent.from) extent.from = time;
     if (time > extent.to) extent.to = time;
     if (arrived > extent.arrived) extent.arrived = arrived;
+    return extent;
   }
 
   /** Takes no more rows. */

@@ -39,8 +39,8 @@ export class ParquetWriter {
         for (const [partition, extent] of generation.extents.get(table)!) {
           const rows = sorted(table, generationRows(generation, table, partition));
           const { from, to, arrived, memory } = extent;
-          const facts = { partition, level: 0, from, to, arrived, memory };
-          files.push(await this.#write(this.#database, table, rows, facts));
+          const facts = { partition, level: 0, from, to, arrived };
+          files.push({ ...(await this.#write(this.#database, table, rows, facts)), memory });
         }
       }
       await this.#syncDirectories(files);
@@ -72,7 +72,6 @@ export class ParquetWriter {
         from: inOrder[0]!.from,
         to: Math.max(...files.map(file => file.to)),
         arrived: Math.max(...files.map(file => file.arrived)),
-        memory,
       });
       await this.#syncDirectories([merged]);
       const before = files.reduce((sum, file) => sum + file.rows, 0);
@@ -87,8 +86,8 @@ export class ParquetWriter {
     database: Database,
     table: TableName,
     rows: string,
-    facts: Pick<StoreFile, 'partition' | 'level' | 'from' | 'to' | 'arrived' | 'memory'>,
-  ): Promise<StoreFile> {
+    facts: Pick<StoreFile, 'partition' | 'level' | 'from' | 'to' | 'arrived'>,
+  ): Promise<Omit<StoreFile, 'memory'>> {
     const name = `${table}/${partitionName(facts.partition)}-${this.#options.nextNumber()}.parquet`;
     const { directory, mergeBytes } = this.#options;
     const path = join(directory, name);
@@ -107,7 +106,7 @@ export class ParquetWriter {
     }
   }
 
-  async #syncDirectories(files: readonly StoreFile[]): Promise<void> {
+  async #syncDirectories(files: readonly Pick<StoreFile, 'name'>[]): Promise<void> {
     const directories = new Set(files.map(file => dirname(join(this.#options.directory, file.name))));
     for (const directory of directories) await syncPath(directory);
     if (directories.size > 0) await syncPath(this.#options.directory);

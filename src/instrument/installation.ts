@@ -24,14 +24,26 @@ import { instrumentUndici } from './undici.ts';
 // Whoever bundles this file leaves the line out, and has the modules in the bundle.
 const require = createRequire(import.meta.url);
 
-/** Evaluates the instrumentation of packages when the first of them is loaded: what is not used costs nothing. */
-const withPackage = (names: readonly string[], install: () => void) => (): void => {
+/**
+ * An instrumentation that is evaluated when the package of its name, or another of these, is loaded: what is not used costs
+ * nothing.
+ */
+function whenUsed(
+  name: string,
+  install: () => void,
+  ...others: readonly string[]
+): [name: string, install: () => void] {
   const replaceThis = (): false => {
     install(); // It looks at what is loaded already, too.
     return false;
   };
-  for (const name of names) onPackageLoad(name, replaceThis);
-};
+  return [
+    name,
+    () => {
+      for (const each of [name, ...others]) onPackageLoad(each, replaceThis);
+    },
+  ];
+}
 
 const instrumentations: ReadonlyMap<string, () => void> = new Map([
   ['http-server', instrumentHttpServer],
@@ -41,67 +53,26 @@ const instrumentations: ReadonlyMap<string, () => void> = new Map([
   ['undici', instrumentUndici],
   ['express', instrumentExpress],
   ['fastify', instrumentFastify],
-  ['koa', withPackage(['koa'], () => (require('./koa.ts') as typeof import('./koa.ts')).instrumentKoa())],
+  whenUsed('koa', () => (require('./koa.ts') as typeof import('./koa.ts')).instrumentKoa()),
   ['hono', instrumentHono],
   ['grpc', instrumentGrpc],
   ['graphql', instrumentGraphql],
-  [
-    'pg',
-    withPackage(['pg', 'pg-pool'], () => (require('./pg.ts') as typeof import('./pg.ts')).instrumentPg()),
-  ],
-  [
-    'mysql2',
-    withPackage(['mysql2'], () =>
-      (require('./mysql2.ts') as typeof import('./mysql2.ts')).instrumentMysql2(),
-    ),
-  ],
+  whenUsed('pg', () => (require('./pg.ts') as typeof import('./pg.ts')).instrumentPg(), 'pg-pool'),
+  whenUsed('mysql2', () => (require('./mysql2.ts') as typeof import('./mysql2.ts')).instrumentMysql2()),
   ['sqlite', instrumentSqlite],
-  [
-    'better-sqlite3',
-    withPackage(['better-sqlite3'], () =>
-      (require('./better-sqlite3.ts') as typeof import('./better-sqlite3.ts')).instrumentBetterSqlite3(),
-    ),
-  ],
-  [
-    'ioredis',
-    withPackage(['ioredis'], () =>
-      (require('./ioredis.ts') as typeof import('./ioredis.ts')).instrumentIoredis(),
-    ),
-  ],
+  whenUsed('better-sqlite3', () =>
+    (require('./better-sqlite3.ts') as typeof import('./better-sqlite3.ts')).instrumentBetterSqlite3(),
+  ),
+  whenUsed('ioredis', () => (require('./ioredis.ts') as typeof import('./ioredis.ts')).instrumentIoredis()),
   ['redis', instrumentRedis],
-  [
-    'mongodb',
-    withPackage(['mongodb'], () =>
-      (require('./mongodb.ts') as typeof import('./mongodb.ts')).instrumentMongodb(),
-    ),
-  ],
-  [
-    'amqplib',
-    withPackage(['amqplib'], () =>
-      (require('./amqplib.ts') as typeof import('./amqplib.ts')).instrumentAmqplib(),
-    ),
-  ],
-  [
-    'kafkajs',
-    withPackage(['kafkajs'], () =>
-      (require('./kafkajs.ts') as typeof import('./kafkajs.ts')).instrumentKafkajs(),
-    ),
-  ],
-  [
-    'bullmq',
-    withPackage(['bullmq'], () =>
-      (require('./bullmq.ts') as typeof import('./bullmq.ts')).instrumentBullmq(),
-    ),
-  ],
+  whenUsed('mongodb', () => (require('./mongodb.ts') as typeof import('./mongodb.ts')).instrumentMongodb()),
+  whenUsed('amqplib', () => (require('./amqplib.ts') as typeof import('./amqplib.ts')).instrumentAmqplib()),
+  whenUsed('kafkajs', () => (require('./kafkajs.ts') as typeof import('./kafkajs.ts')).instrumentKafkajs()),
+  whenUsed('bullmq', () => (require('./bullmq.ts') as typeof import('./bullmq.ts')).instrumentBullmq()),
   // Before those of the libraries that may write to the console: they ask whether it is observed.
   ['console', instrumentConsole],
   ['pino', instrumentLoadedPino],
-  [
-    'winston',
-    withPackage(['winston'], () =>
-      (require('./winston.ts') as typeof import('./winston.ts')).instrumentWinston(),
-    ),
-  ],
+  whenUsed('winston', () => (require('./winston.ts') as typeof import('./winston.ts')).instrumentWinston()),
   ['prom-client', () => onPackageLoad('prom-client', instrumentPromClient)],
   ['runtime-metrics', startRuntimeMetricsLater],
 ]);

@@ -98,9 +98,10 @@ class Way {
     }
   }
 
+  /** A timer counts from when its turn of the event loop began, and so may be early. */
   async #until(ms: number): Promise<void> {
-    const left = ms - performance.now();
-    if (left > 0) await delay(left, undefined, { signal: this.#stopped });
+    for (let left = ms - performance.now(); left > 0; left = ms - performance.now())
+      await delay(left, undefined, { signal: this.#stopped });
   }
 }
 
