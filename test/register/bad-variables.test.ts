@@ -120,6 +120,29 @@ describe('an application among impossible values', () => {
     });
   }
 
+  it('tells without the agent, too, which instrumentations there are not, unless nothing is to be told', async () => {
+    const wrong = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'nonsense',
+      TRICORD_INSTRUMENTATIONS: '-expres',
+      OTEL_NODE_ENABLED_INSTRUMENTATIONS: 'htp',
+      TRICORD_OTEL_INSTRUMENTATIONS: 'mongose',
+    };
+    const { code, stderr } = await run(application, { env: wrong });
+    assert.equal(code, 0);
+    const [start, ...names] = stderr.trimEnd().split('\n');
+    assert.match(start!, /^tricord: the start failed: /);
+    assert.deepEqual(
+      names.map(line => /^tricord: (\w+): "?([^\s"]+)/.exec(line)?.slice(1)),
+      [
+        ['TRICORD_INSTRUMENTATIONS', '-expres'],
+        ['OTEL_NODE_ENABLED_INSTRUMENTATIONS', 'htp'],
+        ['TRICORD_OTEL_INSTRUMENTATIONS', '@opentelemetry/instrumentation-mongose'],
+      ],
+    );
+    const silent = await run(application, { env: { ...wrong, OTEL_LOG_LEVEL: 'none' } });
+    assert.match(silent.stderr, /^tricord: the start failed: [^\n]+\n$/);
+  });
+
   it('runs without a collector, which one line names', async () => {
     const port = collector.port;
     const nowhere = await TestCollector.start();

@@ -192,6 +192,20 @@ describe('the agent', () => {
     assert.match(misled.stderr, /^tricord: the start failed: OTEL_EXPORTER_OTLP_ENDPOINT: "nonsense" .*\n$/);
   });
 
+  it('loads the instrumentation of a library with the library', async () => {
+    const watched = encodeURIComponent(`import { registerHooks } from 'node:module';
+      globalThis.loaded = [];
+      registerHooks({ load(url, context, next) { loaded.push(url); return next(url, context); } });`);
+    const { stdout, stderr } = await observed(
+      `const has = name => loaded.some(url => url.endsWith('/src/instrument/' + name + '.ts'));
+      console.log(has('express'), has('koa'), has('pg'));
+      require('koa');
+      console.log(has('koa'), has('pg'));`,
+      { flags: ['--import', `data:text/javascript,${watched}`, '--import', registerFile] },
+    );
+    assert.deepEqual([stdout, stderr], ['true false false\ntrue false\n', '']);
+  });
+
   it('says on one line of stderr which variable is ignored', async () => {
     const { stdout, stderr } = await observed('console.log("runs on")', {
       env: { TRICORD_RING_BYTE: '65536' },

@@ -86,6 +86,20 @@ describe('damage', () => {
     assert.deepEqual([torn.stats().damaged, torn.stats().tornBytes], [0n, 77n], 'and not what it grew by');
   });
 
+  it('is what an older segment has left that begins like a record, as far as anybody can see', async t => {
+    const sample = await sampleOf(t, true);
+    const name = sample.segments.at(-1)!;
+    const { start, end } = sample.records.at(-1)!;
+    const bytes = Buffer.from(sample.files.get(name)!);
+    bytes.copy(bytes, end, start, start + 3);
+    const alike = { ...sample, files: new Map([...sample.files, [name, bytes]]) };
+    for (let count = 0; count < 3; count++) {
+      const damage = cutAt(alike, name, end + count);
+      assert.equal(damage.reported, count > 0);
+      await holdDamage(t, alike, damage, end + count);
+    }
+  });
+
   it('is searched for the next record in one buffer, however much there is', async t => {
     const sample = await sampleOf(t, true);
     const name = sample.segments.at(-1)!;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { describe, it, type TestContext } from 'node:test';
 import { FAN_IN, mergeable } from '../../../collector/store/compaction.ts';
-import type { StoreFile } from '../../../collector/store/manifest.ts';
+import { readManifest, type StoreFile } from '../../../collector/store/manifest.ts';
 import { partitionName, partitionOf } from '../../../collector/store/partition.ts';
 import { expired } from '../../../collector/store/retention.ts';
 import {
@@ -197,7 +197,8 @@ describe('compaction', () => {
   });
 
   it('keeps every row once, and every series once', async t => {
-    const { exporter } = await openStore(t, await temporaryDirectory(t));
+    const directory = await temporaryDirectory(t);
+    const { exporter } = await openStore(t, directory);
     const { store } = exporter;
     const start = Date.now();
     for (let number = 1; number <= FAN_IN; number++) {
@@ -218,5 +219,11 @@ describe('compaction', () => {
     );
     assert.deepEqual([...series!.values], [1, 2, 3, 4, 5, 6, 7, 8]);
     assert.deepEqual(more, []);
+    const { files } = await readManifest(directory);
+    const merged = (table: string): StoreFile =>
+      files.find(each => each.table === table && each.level === 1)!;
+    // Those of the metric, and of target_info.
+    assert.deepEqual([merged('samples').rows, merged('series').rows], [2 * FAN_IN, 2]);
+    assert.ok(merged('series').memory < merged('samples').memory, 'what is left out takes no memory');
   });
 });
