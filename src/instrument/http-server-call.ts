@@ -1,21 +1,29 @@
 // One request that is being served, over HTTP/1 or HTTP/2: its span, and what is recorded when it ends.
-import { type Span, SpanStatusCode, type Tracer } from '@opentelemetry/api';
+import {
+  type Attributes,
+  type Span,
+  SpanKind,
+  type SpanOptions,
+  SpanStatusCode,
+  type Tracer,
+} from '@opentelemetry/api';
 import { ObservabilityContext } from '../index.ts';
 import { isServerError } from './http-server-durations.ts';
 import type { ActiveRequests, ServerMetrics } from './http-server-metrics.ts';
 import {
+  attributesOf,
   describeServerRequest,
   describeServerResponse,
   type RequestHead,
-  ServerSpanOptions,
 } from './http-server-request.ts';
 import type { ServedCall } from './served-request.ts';
 
-export class HttpServerCall<Head extends RequestHead = RequestHead> implements ServedCall {
+/** It says itself how its span begins. */
+export class HttpServerCall<Head extends RequestHead = RequestHead> implements ServedCall, SpanOptions {
   readonly head: Head;
   readonly span: Span;
   readonly context: ObservabilityContext;
-  readonly #startedMs: number = performance.now();
+  readonly startTime: number = performance.now();
   /** Counts it while it is under way. */
   readonly #active: ActiveRequests;
   /** Set by frameworks that say it themselves. */
@@ -27,11 +35,19 @@ export class HttpServerCall<Head extends RequestHead = RequestHead> implements S
   constructor(head: Head, active: ActiveRequests, tracer: Tracer, parent: ObservabilityContext) {
     this.head = head;
     this.#active = active;
-    const options = new ServerSpanOptions(head, active.method, active.scheme, this.#startedMs);
-    this.span = tracer.startSpan(active.spanName, options, parent);
-    this.context = parent.withSpan(this.span, ObservabilityContext.timestampOf(this.#startedMs));
+    this.span = tracer.startSpan(active.spanName, this, parent);
+    this.context = parent.withSpan(this.span, ObservabilityContext.timestampOf(this.startTime));
     this.#describe();
     active.count++;
+  }
+
+  get kind(): SpanKind {
+    return SpanKind.SERVER;
+  }
+
+  /** Made for who asks: a sampler, or a span that is recorded. */
+  get attributes(): Attributes {
+    return attributesOf(this.head, this.#active.method, this.#active.scheme);
   }
 
   /** Again at the end: by then a span may be recorded that was not when it began. */
@@ -54,7 +70,7 @@ export class HttpServerCall<Head extends RequestHead = RequestHead> implements S
     const { span, head } = this;
     const { method, scheme, spanName } = this.#active;
     this.#active.count--;
-    const seconds = (performance.now() - this.#startedMs) / 1000;
+    const seconds = (performance.now() - this.startTime) / 1000;
     durations.record(seconds, context, route, method, scheme, statusCode, head.httpVersion);
     if (statusCode !== undefined && isServerError(statusCode)) span.setStatus({ code: SpanStatusCode.ERROR });
     this.#describe();

@@ -1,13 +1,6 @@
 // Reads the attributes of a server span from request and response: URL, who asked, which server was meant, what it answered.
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import {
-  type Attributes,
-  propagation,
-  type Span,
-  SpanKind,
-  type SpanOptions,
-  type TextMapGetter,
-} from '@opentelemetry/api';
+import { type Attributes, propagation, type Span, type TextMapGetter } from '@opentelemetry/api';
 import { ObservabilityContext } from '../index.ts';
 import { defaultPort, Http, redactQuery, setOriginalMethod, splitAuthority } from './http-conventions.ts';
 import { isServerError } from './http-server-durations.ts';
@@ -103,38 +96,14 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return (length !== undefined && length !== '0') || headers['transfer-encoding'] !== undefined;
 }
 
-/** How a server span begins. Its attributes are made for who asks: a sampler, or a span that is recorded. */
-export class ServerSpanOptions implements SpanOptions {
-  readonly kind: SpanKind = SpanKind.SERVER;
-  readonly startTime: number;
-  readonly #request: RequestHead;
-  readonly #method: string;
-  readonly #scheme: string;
-
-  /**
-   * @param method one that is known
-   * @param startTime as `performance.now()` has it
-   */
-  constructor(request: RequestHead, method: string, scheme: string, startTime: number) {
-    this.startTime = startTime;
-    this.#request = request;
-    this.#method = method;
-    this.#scheme = scheme;
-  }
-
-  /** What samplers decide by, and can be had without the headers. */
-  get attributes(): Attributes {
-    const target = pathOf(this.#request.url ?? '/');
-    const query = target.indexOf('?');
-    const path = (query < 0 ? target : target.slice(0, query)) || '/';
-    const attributes: Attributes = {
-      [Http.method]: this.#method,
-      [Http.scheme]: this.#scheme,
-      [Http.path]: path,
-    };
-    if (query >= 0) attributes[Http.query] = redactQuery(target.slice(query + 1));
-    return attributes;
-  }
+/** What samplers decide by, and can be had without the headers. */
+export function attributesOf({ url = '/' }: RequestHead, method: string, scheme: string): Attributes {
+  const target = pathOf(url);
+  const query = target.indexOf('?');
+  const path = (query < 0 ? target : target.slice(0, query)) || '/';
+  const attributes: Attributes = { [Http.method]: method, [Http.scheme]: scheme, [Http.path]: path };
+  if (query >= 0) attributes[Http.query] = redactQuery(target.slice(query + 1));
+  return attributes;
 }
 
 /** Path and query of the request target, which is a URL when the client took us for its proxy. */

@@ -14,7 +14,7 @@ export interface EndpointOptions {
   readonly timeoutMs: number;
 }
 
-/** What node:http2, node:https and node:tls take. */
+/** What node:https and node:tls take. */
 export interface TlsOptions {
   readonly ca?: string;
   readonly cert?: string;

@@ -1,5 +1,5 @@
 // gRPC's status: its codes, and how HTTP/2 headers and failures turn into one.
-import type { IncomingHttpHeaders } from 'node:http2';
+import type { Fields } from './http2/hpack.ts';
 
 /** Codes of the gRPC specification that have a meaning here. */
 export const GrpcCode = {
@@ -30,15 +30,15 @@ export interface GrpcStatus {
 }
 
 /** The status in trailers, or in headers that are the whole response; undefined when there is none. */
-export function statusOf(headers: IncomingHttpHeaders): GrpcStatus | undefined {
-  const text = headers['grpc-status'];
-  if (typeof text !== 'string') return undefined;
+export function statusOf(fields: Fields): GrpcStatus | undefined {
+  const text = fields.get('grpc-status');
+  if (text === undefined) return undefined;
   const code = /^\d{1,2}$/.test(text) && Number(text) <= CODE_MAX ? Number(text) : GrpcCode.unknown;
-  const details = headers['grpc-status-details-bin'];
+  const details = fields.get('grpc-status-details-bin');
   return {
     code,
-    message: percentDecoded(String(headers['grpc-message'] ?? '')),
-    details: typeof details === 'string' ? Buffer.from(details, 'base64') : undefined,
+    message: percentDecoded(fields.get('grpc-message') ?? ''),
+    details: details === undefined ? undefined : Buffer.from(details, 'base64'),
   };
 }
 

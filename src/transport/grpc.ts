@@ -1,15 +1,17 @@
-// A thin gRPC client over node:http2: one connection, unary calls and bidirectional streams, statuses, keep-alive.
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
+// A thin gRPC client: one HTTP/2 connection, unary calls and bidirectional streams, statuses, keep-alive.
 import { limits } from '../limits.ts';
 import { type EndpointOptions, parseEndpoint, tlsOptions } from './endpoint.ts';
 import { GrpcCode, type GrpcStatus, statusOf, statusOfHttp, unavailable } from './grpc-status.ts';
+import { Http2Connection } from './http2/connection.ts';
+import { ErrorCode } from './http2/frame.ts';
+import type { Field, Fields } from './http2/hpack.ts';
+import type { Http2Stream } from './http2/stream.ts';
 
 /** Bytes in front of each message: a flag for compression and the length. */
 export const GRPC_PREFIX_BYTES = 5;
 const KEEPALIVE_MS = 15_000;
 const KEEPALIVE_TIMEOUT_MS = 5_000;
 const RESPONSE_BYTES_FIRST = 256;
-const HEADER_LIST_BYTES_MAX = 64 * 1024;
 
 /** For calls of which a message may be gzip. */
 export const GZIP_HEADERS: Readonly<Record<string, string>> = { 'grpc-encoding': 'gzip' };
@@ -53,10 +55,10 @@ export interface GrpcOptions extends EndpointOptions {
  * It keeps neither its thread nor the process alive, but while it closes in order.
  */
 export class GrpcConnection {
-  readonly #session: ClientHttp2Session;
+  readonly #http2: Http2Connection;
   readonly #options: GrpcOptions;
   readonly #closed: (status: GrpcStatus) => void;
-  readonly #calls = new Set<GrpcCall>();
+  readonly #ended = Promise.withResolvers<void>();
   #timer: NodeJS.Timeout;
   #lost: GrpcStatus | undefined;
 
@@ -64,32 +66,19 @@ export class GrpcConnection {
   constructor(options: GrpcOptions, closed: (status: GrpcStatus) => void) {
     this.#options = options;
     this.#closed = closed;
-    const url = parseEndpoint(options);
-    this.#session = connect(url.origin, {
-      ...tlsOptions(options),
-      settings: { enablePush: false, maxHeaderListSize: HEADER_LIST_BYTES_MAX },
+    this.#http2 = new Http2Connection(parseEndpoint(options), tlsOptions(options), {
+      connected: () => this.#keepAlive(),
+      leaving: code => this.#goAway(code),
+      closed: reason => this.#lose(reason),
     });
-    this.#session.unref();
-    this.#timer = setTimeout(() => this.#lose('no connection in time'), options.timeoutMs).unref();
-    this.#session.on('connect', () => this.#keepAlive());
-    this.#session.on('error', error => this.#lose(reasonOf(error)));
-    this.#session.on('goaway', code => this.#goAway(code));
-    this.#session.on('close', () => this.#lose('the connection was closed'));
+    this.#timer = setTimeout(() => this.#http2.destroy('no connection in time'), options.timeoutMs).unref();
   }
 
   /** Starts a call of the method at `path`, like `/package.Service/Method`. */
   call(path: string, handlers: CallHandlers, headers: Readonly<Record<string, string>> = {}): GrpcCall {
-    const call = new GrpcCall(handlers, ended => this.#calls.delete(ended));
-    this.#calls.add(call);
-    if (this.#lost !== undefined) {
-      call.fail(this.#lost);
-      return call;
-    }
-    try {
-      call.start(this.#session.request({ ...this.#headers(), ...headers, ':path': path }));
-    } catch (error) {
-      call.fail(unavailable(reasonOf(error)));
-    }
+    const call = new GrpcCall(handlers);
+    if (this.#lost !== undefined) call.fail(this.#lost);
+    else call.start(this.#http2, this.#fields(path, headers));
     return call;
   }
 
@@ -127,34 +116,29 @@ export class GrpcConnection {
 
   /** Lets calls under way end, then closes; within the time, or it is destroyed. Resolves when it is closed. */
   close(withinMs: number): Promise<void> {
-    const session = this.#session;
-    if (session.destroyed) return Promise.resolve();
-    const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(() => this.destroy(), withinMs);
-    session.once('close', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-    session.ref();
-    if (!session.closed) session.close();
-    return promise;
+    this.#http2.close();
+    return this.#ended.promise.finally(() => clearTimeout(timer));
   }
 
   /** Ends everything now. */
   destroy(): void {
-    this.#lose('closed by this side');
+    this.#http2.destroy('closed by this side');
   }
 
-  #headers(): Record<string, string> {
-    return {
-      ...Object.fromEntries(
-        Object.entries(this.#options.headers).map(([name, value]) => [name.toLowerCase(), value]),
-      ),
-      ':method': 'POST',
-      te: 'trailers',
-      'content-type': 'application/grpc+proto',
-      'user-agent': 'tricord',
-    };
+  #fields(path: string, headers: Readonly<Record<string, string>>): Field[] {
+    const own = Object.entries(this.#options.headers).map(
+      ([name, value]): Field => [name.toLowerCase(), value],
+    );
+    return [
+      [':method', 'POST'],
+      [':path', path],
+      ['te', 'trailers'],
+      ['content-type', 'application/grpc+proto'],
+      ['user-agent', 'tricord'],
+      ...Object.entries(headers),
+      ...own,
+    ];
   }
 
   /** Pings for as long as the connection lives. */
@@ -162,23 +146,22 @@ export class GrpcConnection {
     clearTimeout(this.#timer);
     const { keepaliveMs = KEEPALIVE_MS, keepaliveTimeoutMs = KEEPALIVE_TIMEOUT_MS } = this.#options;
     this.#timer = setTimeout(() => {
-      this.#timer = setTimeout(() => this.#lose('a ping was not answered'), keepaliveTimeoutMs).unref();
-      if (!this.#session.destroyed) this.#session.ping(error => error === null && this.#keepAlive());
+      const late = (): void => this.#http2.destroy('a ping was not answered');
+      this.#timer = setTimeout(late, keepaliveTimeoutMs).unref();
+      this.#http2.ping(() => this.#keepAlive());
     }, keepaliveMs).unref();
   }
 
   #goAway(code: number): void {
     const reason = `the peer went away (HTTP/2 code ${code})`;
-    if (code !== constants.NGHTTP2_NO_ERROR) this.#lose(reason);
+    if (code !== ErrorCode.none) this.#http2.destroy(reason);
     else this.#refuseCalls(unavailable(reason));
   }
 
   #lose(reason: string): void {
-    const status = this.#lost ?? unavailable(reason);
     clearTimeout(this.#timer);
-    this.#session.destroy();
-    for (const call of [...this.#calls]) call.fail(status);
-    this.#refuseCalls(status);
+    this.#refuseCalls(unavailable(reason));
+    this.#ended.resolve();
   }
 
   #refuseCalls(status: GrpcStatus): void {
@@ -191,42 +174,25 @@ export class GrpcConnection {
 /** One call. Outgoing messages are framed by the caller; incoming ones are taken apart here, each within the limit. */
 class GrpcCall {
   readonly #handlers: CallHandlers;
-  readonly #forget: (call: GrpcCall) => void;
   readonly #messages: MessageReader;
-  #stream: ClientHttp2Stream | undefined;
+  #stream: Http2Stream | undefined;
   #status: GrpcStatus | undefined;
   #ended = false;
 
-  constructor(handlers: CallHandlers, forget: (call: GrpcCall) => void) {
+  constructor(handlers: CallHandlers) {
     this.#handlers = handlers;
-    this.#forget = forget;
     this.#messages = new MessageReader(message => {
       if (!this.#ended) handlers.message(message);
     });
   }
 
-  start(stream: ClientHttp2Stream): void {
-    this.#stream = stream;
-    stream.on('response', headers => {
-      this.#status = statusOf(headers);
-      const foreign = statusOfHttp(headers[':status'] ?? 0, headers['content-type']);
-      if (foreign !== undefined) this.fail(this.#status ?? foreign);
+  start(http2: Http2Connection, request: readonly Field[]): void {
+    this.#stream = http2.request(request, {
+      fields: fields => this.#answered(fields),
+      data: bytes => this.#read(bytes),
+      drain: () => this.#handlers.drain(),
+      end: fault => this.#end(this.#status ?? unavailable(fault ?? 'the call ended without a status')),
     });
-    stream.on('trailers', headers => {
-      this.#status = statusOf(headers) ?? this.#status;
-    });
-    stream.on('data', (chunk: Buffer) => {
-      const fault = this.#messages.push(chunk);
-      if (fault !== undefined) this.fail(fault);
-    });
-    stream.on('drain', () => this.#handlers.drain());
-    stream.on('error', error => this.fail(unavailable(reasonOf(error))));
-    stream.on('end', () => {
-      // The peer may end a call that this side has not: there is no close before both have.
-      if (!stream.writableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
-      this.#end(this.#status ?? resetStatus(stream.rstCode));
-    });
-    stream.on('close', () => this.#end(this.#status ?? resetStatus(stream.rstCode)));
   }
 
   /**
@@ -240,20 +206,33 @@ class GrpcCall {
 
   /** No message follows from here. */
   finish(): void {
-    if (!this.#ended) this.#stream?.end();
+    this.#stream?.finish();
   }
 
   /** Ends the call from this side. */
   fail(status: GrpcStatus): void {
     if (this.#ended) return;
-    this.#stream?.close(constants.NGHTTP2_CANCEL);
+    this.#stream?.reset(ErrorCode.cancel);
     this.#end(status);
+  }
+
+  /** The response's head, or its trailers. */
+  #answered(fields: Fields): void {
+    this.#status = statusOf(fields) ?? this.#status;
+    const httpStatus = fields.get(':status');
+    if (httpStatus === undefined) return;
+    const foreign = statusOfHttp(Number(httpStatus), fields.get('content-type'));
+    if (foreign !== undefined) this.fail(this.#status ?? foreign);
+  }
+
+  #read(bytes: Uint8Array): void {
+    const fault = this.#messages.push(bytes);
+    if (fault !== undefined) this.fail(fault);
   }
 
   #end(status: GrpcStatus): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#forget(this);
     this.#handlers.end(status);
   }
 }
@@ -272,7 +251,7 @@ class MessageReader {
   }
 
   /** Returns the status that the call must end with when the bytes cannot be accepted. */
-  push(chunk: Buffer): GrpcStatus | undefined {
+  push(chunk: Uint8Array): GrpcStatus | undefined {
     const length = this.#length + chunk.length;
     if (length > this.#bytes.length) {
       this.#bytes = Buffer.concat(
@@ -280,7 +259,7 @@ class MessageReader {
         Math.max(length, 2 * this.#bytes.length),
       );
     }
-    chunk.copy(this.#bytes, this.#length);
+    this.#bytes.set(chunk, this.#length);
     this.#length = length;
     let at = 0;
     while (length - at >= GRPC_PREFIX_BYTES) {
@@ -303,14 +282,4 @@ function faultOf(flag: number, size: number): GrpcStatus | undefined {
   if (size <= limits.response_bytes_max) return undefined;
   const message = `a response of ${size} bytes, over ${limits.response_bytes_max}`;
   return { code: GrpcCode.resourceExhausted, message };
-}
-
-/** A stream that closed without a status. */
-function resetStatus(code: number | undefined): GrpcStatus {
-  return unavailable(`the call was reset (HTTP/2 code ${code ?? 'none'})`);
-}
-
-function reasonOf(error: unknown): string {
-  const { code, message } = error as { code?: string; message?: string };
-  return message && code && !message.includes(code) ? `${message} (${code})` : (message ?? String(error));
 }

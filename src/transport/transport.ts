@@ -67,7 +67,7 @@ export interface TransportOptions extends EndpointOptions {
 const RESOURCE_BYTES_MAX: number = limits.batch_bytes_max / 4;
 /** Heap of the transport thread; the batches themselves lie outside of it. */
 const HEAP_MIB_MAX = 128;
-const YOUNG_HEAP_MIB_MAX = 2;
+const YOUNG_HEAP_MIB_MAX = 1;
 const TERMINATE_AFTER_MS_MIN = 100;
 /** What other threads tell while there is no transport thread to hear it. */
 const RELAYS_MAX = 1000;
