@@ -10,6 +10,7 @@ export const decoders: Readonly<Record<string, () => Promise<{ readonly decoder:
   'agent-frame': () => import('./decoders/agent-frame.ts'),
   'collector-frame': () => import('./decoders/collector-frame.ts'),
   messages: () => import('./decoders/messages.ts'),
+  http2: () => import('./decoders/http2.ts'),
   unpack: () => import('./decoders/unpack.ts'),
   response: () => import('./decoders/response.ts'),
   line: () => import('./decoders/line.ts'),
