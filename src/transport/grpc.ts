@@ -126,19 +126,21 @@ export class GrpcConnection {
     this.#http2.destroy('closed by this side');
   }
 
+  /** Those of the options first: what gRPC asks for counts in their place. */
   #fields(path: string, headers: Readonly<Record<string, string>>): Field[] {
     const own = Object.entries(this.#options.headers).map(
       ([name, value]): Field => [name.toLowerCase(), value],
     );
-    return [
+    const fields = new Map<string, string>([
       [':method', 'POST'],
       [':path', path],
+      ...own,
       ['te', 'trailers'],
       ['content-type', 'application/grpc+proto'],
       ['user-agent', 'tricord'],
       ...Object.entries(headers),
-      ...own,
-    ];
+    ]);
+    return [...fields];
   }
 
   /** Pings for as long as the connection lives. */

@@ -1,6 +1,6 @@
 // The client's side of an HTTP/2 connection (RFC 9113), as far as gRPC needs it: no push, no priorities. node:http2 would take
 // 8 MB more of each application's memory.
-import { connect, isIP, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { TlsOptions } from '../endpoint.ts';
 import {
   ErrorCode,
@@ -14,11 +14,14 @@ import {
   Setting,
   settings,
   unpadded,
+  violation,
   WINDOW_BYTES,
   WINDOW_BYTES_MAX,
   words,
 } from './frame.ts';
-import { encodeFields, FIELDS_BYTES_MAX, type Field, FieldDecoder } from './hpack.ts';
+import { HeaderBlocks } from './header-blocks.ts';
+import { encodeFields, FIELDS_BYTES_MAX, type Field } from './hpack.ts';
+import { openSocket } from './socket.ts';
 import { Http2Stream, type ResponseHandlers, type Shared } from './stream.ts';
 
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
@@ -45,7 +48,7 @@ export class Http2Connection implements Shared {
   readonly #socket: Socket;
   readonly #origin: readonly Field[];
   readonly #reader = new FrameReader(frame => this.#receive(frame));
-  readonly #decoder = new FieldDecoder();
+  readonly #headers = new HeaderBlocks();
   readonly #streams = new Map<number, Http2Stream>();
   /** Requests beyond what the peer takes at a time. */
   readonly #waiting: Http2Stream[] = [];
@@ -54,8 +57,6 @@ export class Http2Connection implements Shared {
   #nextId = 1;
   /** Bytes that came since the peer was last told that it may send more. */
   #taken = 0;
-  /** Headers of which more is to come. */
-  #headers: { readonly streamId: number; readonly flags: number; block: Buffer } | undefined;
   #greeted = false;
   #answers = 0;
   #pong: (() => void) | undefined;
@@ -70,7 +71,10 @@ export class Http2Connection implements Shared {
       [':scheme', url.protocol.slice(0, -1)],
       [':authority', url.host],
     ];
-    this.#socket = url.protocol === 'https:' ? this.#connectTls(url, tls) : this.#connect(url);
+    this.#socket = openSocket(url, tls, speaksHttp2 => {
+      if (speaksHttp2) handlers.connected();
+      else this.destroy('the peer does not speak HTTP/2');
+    });
     this.#socket.unref();
     this.#socket.on('data', (chunk: Buffer) => this.#read(chunk));
     this.#socket.on('drain', () => this.#resume());
@@ -135,27 +139,6 @@ export class Http2Connection implements Shared {
     if (this.#closing) this.#leave();
   }
 
-  #connect({ hostname, port }: URL): Socket {
-    const socket = connect({ host: bare(hostname), port: Number(port || 80), noDelay: true });
-    return socket.on('connect', () => this.#handlers.connected());
-  }
-
-  #connectTls({ hostname, port }: URL, options: TlsOptions): Socket {
-    // Loaded here, as most processes speak to a collector beside them, in plain text.
-    const tls = process.getBuiltinModule('node:tls');
-    const host = bare(hostname);
-    const socket = tls.connect({
-      ...options,
-      ...(isIP(host) === 0 && { servername: host }),
-      ...{ host, port: Number(port || 443), ALPNProtocols: ['h2'] },
-    });
-    socket.setNoDelay();
-    return socket.on('secureConnect', () => {
-      if (socket.alpnProtocol === 'h2') this.#handlers.connected();
-      else this.destroy('the peer does not speak HTTP/2');
-    });
-  }
-
   /** What is written in one turn of the event loop is one call of the system. */
   #cork(): void {
     if (this.#corked) return;
@@ -204,11 +187,10 @@ export class Http2Connection implements Shared {
     const { type } = frame;
     if (this.#lost) return;
     if (!this.#greeted && type !== FrameType.settings) throw violation('no settings at the beginning');
-    if (this.#headers !== undefined && type !== FrameType.continuation)
+    if (this.#headers.isWithin && type !== FrameType.continuation)
       throw violation('headers that are cut off');
     if (type === FrameType.data) this.#receiveData(frame);
-    else if (type === FrameType.headers) this.#receiveHeaders(frame);
-    else if (type === FrameType.continuation) this.#continueHeaders(frame);
+    else if (type === FrameType.headers || type === FrameType.continuation) this.#receiveHeaders(frame);
     else if (type === FrameType.resetStream) this.#receiveReset(frame);
     else if (type === FrameType.settings) this.#receiveSettings(frame);
     else if (type === FrameType.ping) this.#receivePing(frame);
@@ -232,33 +214,11 @@ export class Http2Connection implements Shared {
     this.#taken = 0;
   }
 
-  #receiveHeaders(frame: Frame): void {
-    const { streamId, flags } = frame;
-    const payload = unpadded(frame);
-    const block = (flags & Flag.priority) === 0 ? payload : payload.subarray(5);
-    this.#headers = { streamId, flags, block };
-    this.#headersReceived(frame);
-  }
-
-  #continueHeaders(frame: Frame): void {
-    const headers = this.#headers;
-    if (headers?.streamId !== frame.streamId) throw violation('headers that nobody began');
-    headers.block = Buffer.concat([headers.block, frame.payload]);
-    if (headers.block.length > FIELDS_BYTES_MAX)
-      throw new Http2Fault(ErrorCode.enhanceYourCalm, 'header fields without end');
-    this.#headersReceived(frame);
-  }
-
   /** Fields are decoded for streams that have ended, too: those of others refer to them. */
-  #headersReceived(frame: Frame): void {
-    const { flags, block } = this.#headers!;
-    if ((frame.flags & Flag.endHeaders) === 0) {
-      this.#headers!.block = Buffer.from(block);
-      return;
-    }
-    this.#headers = undefined;
-    const fields = this.#decoder.decode(block);
-    this.#streamOf(frame)?.receiveFields(fields, (flags & Flag.endStream) !== 0);
+  #receiveHeaders(frame: Frame): void {
+    const isFirst = frame.type === FrameType.headers;
+    const headers = isFirst ? this.#headers.begin(frame) : this.#headers.goOn(frame);
+    if (headers !== undefined) this.#streamOf(frame)?.receiveFields(headers.fields, headers.isLast);
   }
 
   #receiveReset(frame: Frame): void {
@@ -333,13 +293,8 @@ function only({ type, payload }: Frame, bytes: number): Buffer {
   return payload;
 }
 
-const violation = (what: string): Http2Fault => new Http2Fault(ErrorCode.protocol, what);
-
-/** Without the brackets of an IPv6 address. */
-const bare = (hostname: string): string => hostname.replace(/^\[|\]$/g, '');
-
 /** An error's message, with its code where that is not in there. */
-export function reasonOf(error: unknown): string {
+function reasonOf(error: unknown): string {
   const { code, message } = error as { code?: string; message?: string };
   return message && code && !message.includes(code) ? `${message} (${code})` : (message ?? String(error));
 }

@@ -32,7 +32,7 @@ export const Setting = {
   headerListMax: 6,
 } as const;
 
-export const FRAME_HEAD_BYTES = 9;
+const FRAME_HEAD_BYTES = 9;
 /** What a frame may have before its receiver says otherwise; and this side never does. */
 export const FRAME_BYTES_MAX = 16_384;
 /** What a stream, and a connection, may be sent before the receiver says otherwise. */
@@ -49,6 +49,9 @@ export class Http2Fault extends Error {
     this.code = code;
   }
 }
+
+/** For what RFC 9113 calls a protocol error. */
+export const violation = (what: string): Http2Fault => new Http2Fault(ErrorCode.protocol, what);
 
 export interface Frame {
   readonly type: number;
@@ -115,6 +118,6 @@ export class FrameReader {
 export function unpadded({ flags, payload }: Frame): Buffer {
   if ((flags & Flag.padded) === 0) return payload;
   const end = payload.length - (payload[0] ?? 0);
-  if (end < 1) throw new Http2Fault(ErrorCode.protocol, 'a frame of which all is padding');
+  if (end < 1) throw violation('a frame of which all is padding');
   return payload.subarray(1, end);
 }
