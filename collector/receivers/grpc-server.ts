@@ -23,13 +23,10 @@ const KIB = 1024;
  */
 const CALL_WINDOW_BYTES = 4096 * KIB;
 const CONNECTION_WINDOW_BYTES = 2 * CALL_WINDOW_BYTES;
-/** So that a batch of an agent's is one frame; a frame is read as it comes, and takes no memory of its own. */
-const FRAME_BYTES_MAX = 1024 * KIB;
 
 const options = {
   settings: {
     initialWindowSize: CALL_WINDOW_BYTES,
-    maxFrameSize: FRAME_BYTES_MAX,
     maxConcurrentStreams: 256,
     maxHeaderListSize: 16 * KIB,
     enablePush: false,
