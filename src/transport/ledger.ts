@@ -30,7 +30,7 @@ const SPARE_BYTES_WORTH: number = SPARE_BYTES / 2;
 /** What is kept free for the batches that are still gathering: one of each signal. */
 const RESERVE_BYTES: number = Object.keys(Signal).length * limits.batch_bytes_max;
 /** Large batches that are under way at the same time while a collector keeps up. */
-const SPARES_MAX = 4;
+const SPARES_MAX = 2;
 
 /** When a batch was opened: as the how manieth, and by `performance.now()`. */
 interface Opening {

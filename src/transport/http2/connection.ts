@@ -71,12 +71,12 @@ export class Http2Connection implements Shared {
       [':scheme', url.protocol.slice(0, -1)],
       [':authority', url.host],
     ];
-    this.#socket = openSocket(url, tls, speaksHttp2 => {
+    const connected = (speaksHttp2: boolean): void => {
       if (speaksHttp2) handlers.connected();
       else this.destroy('the peer does not speak HTTP/2');
-    });
+    };
+    this.#socket = openSocket(url, tls, chunk => this.#read(chunk), connected);
     this.#socket.unref();
-    this.#socket.on('data', (chunk: Buffer) => this.#read(chunk));
     this.#socket.on('drain', () => this.#resume());
     this.#socket.on('error', error => this.destroy(reasonOf(error)));
     this.#socket.on('close', () => this.destroy('the connection was closed'));
