@@ -98,7 +98,7 @@ give:
 | variable | what it saves | what it costs |
 |---|---|---|
 | \`TRICORD_TRANSPORT_THREAD=off\` | the thread, whose isolate takes some 10 MB, and its start | sending takes turns with the application on its event loop |
-| \`TRICORD_RING_BYTES=524288\` | most of the 4 MiB that the ring holds by default, as it is touched from end to end | more than that between two turns of the loop is dropped, and counted |
+| \`TRICORD_RING_BYTES=524288\` | what of its 4 MiB the ring takes while the collector is slow; else it is less than 2 | more than that between two turns of the loop is dropped, and counted |
 | \`TRICORD_RESEND_BYTES=4194304\` | most of what an absence of the collector may add, 32 MiB by default | fewer records of such a time, each with a higher weight |
 | \`TRICORD_TRACES_LINGER\`, \`TRICORD_LOGS_LINGER\`, larger | wake-ups and batches | what ends in the meantime is sent later; the end of the process still waits for all of it |
 
