@@ -57,6 +57,8 @@ export interface GrpcOptions extends EndpointOptions {
 export class GrpcConnection {
   readonly #http2: Http2Connection;
   readonly #options: GrpcOptions;
+  /** What every call sends: the options' headers, and in their place what gRPC asks for. */
+  readonly #common: readonly Field[];
   readonly #closed: (status: GrpcStatus) => void;
   readonly #ended = Promise.withResolvers<void>();
   #timer: NodeJS.Timeout;
@@ -66,6 +68,12 @@ export class GrpcConnection {
   constructor(options: GrpcOptions, closed: (status: GrpcStatus) => void) {
     this.#options = options;
     this.#closed = closed;
+    this.#common = [
+      ...Object.entries(options.headers).map(([name, value]): Field => [name.toLowerCase(), value]),
+      ['te', 'trailers'],
+      ['content-type', 'application/grpc+proto'],
+      ['user-agent', 'tricord'],
+    ];
     this.#http2 = new Http2Connection(parseEndpoint(options), tlsOptions(options), {
       connected: () => this.#keepAlive(),
       leaving: code => this.#goAway(code),
@@ -126,21 +134,12 @@ export class GrpcConnection {
     this.#http2.destroy('closed by this side');
   }
 
-  /** Those of the options first: what gRPC asks for counts in their place. */
   #fields(path: string, headers: Readonly<Record<string, string>>): Field[] {
-    const own = Object.entries(this.#options.headers).map(
-      ([name, value]): Field => [name.toLowerCase(), value],
-    );
-    const fields = new Map<string, string>([
+    const pseudo = [
       [':method', 'POST'],
       [':path', path],
-      ...own,
-      ['te', 'trailers'],
-      ['content-type', 'application/grpc+proto'],
-      ['user-agent', 'tricord'],
-      ...Object.entries(headers),
-    ]);
-    return [...fields];
+    ] as const;
+    return [...new Map<string, string>([...pseudo, ...this.#common, ...Object.entries(headers)])];
   }
 
   /** Pings for as long as the connection lives. */

@@ -17,6 +17,7 @@ import {
   violation,
   WINDOW_BYTES,
   WINDOW_BYTES_MAX,
+  widened,
   words,
 } from './frame.ts';
 import { HeaderBlocks } from './header-blocks.ts';
@@ -244,8 +245,7 @@ export class Http2Connection implements Shared {
       this.frameBytesMax = value;
     }
     if (setting !== Setting.initialWindow) return;
-    if (value > WINDOW_BYTES_MAX) throw new Http2Fault(ErrorCode.flowControl, 'a window that is too large');
-    const change = value - this.#streamWindow;
+    const change = widened(0, value) - this.#streamWindow;
     this.#streamWindow = value;
     for (const stream of [...this.#streams.values()]) stream.widen(change);
   }
@@ -279,9 +279,7 @@ export class Http2Connection implements Shared {
     const bytes = only(frame, 4).readUInt32BE(0) & WINDOW_BYTES_MAX;
     if (bytes === 0) throw violation('a window that grows by nothing');
     if (frame.streamId !== 0) return this.#streamOf(frame)?.widen(bytes);
-    this.window += bytes;
-    if (this.window > WINDOW_BYTES_MAX)
-      throw new Http2Fault(ErrorCode.flowControl, 'a window that is too large');
+    this.window = widened(this.window, bytes);
     this.#resume();
   }
 }

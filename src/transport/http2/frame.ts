@@ -53,6 +53,13 @@ export class Http2Fault extends Error {
 /** For what RFC 9113 calls a protocol error. */
 export const violation = (what: string): Http2Fault => new Http2Fault(ErrorCode.protocol, what);
 
+/** A window that the peer has made so much larger, or smaller. @throws Http2Fault when it is larger than windows may be */
+export function widened(window: number, by: number): number {
+  if (window + by > WINDOW_BYTES_MAX)
+    throw new Http2Fault(ErrorCode.flowControl, 'a window that is too large');
+  return window + by;
+}
+
 export interface Frame {
   readonly type: number;
   readonly flags: number;

@@ -1,6 +1,6 @@
 // A peer's header fields: HEADERS with the CONTINUATIONs behind it, joined and decoded.
-import { ErrorCode, Flag, type Frame, Http2Fault, unpadded, violation } from './frame.ts';
-import { FIELDS_BYTES_MAX, FieldDecoder, type Fields } from './hpack.ts';
+import { Flag, type Frame, unpadded, violation } from './frame.ts';
+import { endless, FIELDS_BYTES_MAX, FieldDecoder, type Fields } from './hpack.ts';
 
 /** What a HEADERS frame has in front with `Flag.priority`. */
 const PRIORITY_BYTES = 5;
@@ -39,8 +39,7 @@ export class HeaderBlocks {
     const block = this.#open;
     if (block?.streamId !== frame.streamId) throw violation('headers that nobody began');
     const bytes = Buffer.concat([block.bytes, frame.payload]);
-    if (bytes.length > FIELDS_BYTES_MAX)
-      throw new Http2Fault(ErrorCode.enhanceYourCalm, 'header fields without end');
+    if (bytes.length > FIELDS_BYTES_MAX) throw endless();
     return this.#take(frame, { ...block, bytes });
   }
 

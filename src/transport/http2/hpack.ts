@@ -63,11 +63,11 @@ export class FieldDecoder {
   readonly #table: Field[] = [];
   #tableBytes = 0;
   #tableBytesMax = TABLE_BYTES_MAX;
-  #block: Uint8Array = new Uint8Array(0);
+  #block: Buffer = Buffer.alloc(0);
   #at = 0;
 
   /** @throws Http2Fault when the block is none, or larger than `FIELDS_BYTES_MAX` */
-  decode(block: Uint8Array): Fields {
+  decode(block: Buffer): Fields {
     this.#block = block;
     this.#at = 0;
     const fields = new Map<string, string>();
@@ -76,8 +76,7 @@ export class FieldDecoder {
       const field = this.#field();
       if (field === undefined) continue;
       bytes += sizeOf(field);
-      if (bytes > FIELDS_BYTES_MAX)
-        throw new Http2Fault(ErrorCode.enhanceYourCalm, 'header fields without end');
+      if (bytes > FIELDS_BYTES_MAX) throw endless();
       fields.set(field[0], field[1]);
     }
     return fields;
@@ -137,9 +136,7 @@ export class FieldDecoder {
     const bytes = this.#block.subarray(this.#at, this.#at + length);
     if (bytes.length < length) throw invalid('a text that ends too early');
     this.#at += length;
-    const text = isHuffman
-      ? readHuffman(bytes)
-      : Buffer.from(bytes.buffer, bytes.byteOffset, length).toString('latin1');
+    const text = isHuffman ? readHuffman(bytes) : bytes.toString('latin1');
     if (text === undefined) throw invalid('a text that cannot be decoded');
     return text;
   }
@@ -152,6 +149,10 @@ export class FieldDecoder {
 }
 
 const sizeOf = ([name, value]: Field): number => name.length + value.length + ENTRY_BYTES;
+
+/** For a block, or what it stands for, beyond `FIELDS_BYTES_MAX`. */
+export const endless = (): Http2Fault =>
+  new Http2Fault(ErrorCode.enhanceYourCalm, 'header fields without end');
 
 const invalid = (what: string): Http2Fault =>
   new Http2Fault(ErrorCode.compression, `header fields that cannot be read: ${what}`);

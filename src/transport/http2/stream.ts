@@ -1,5 +1,5 @@
 // One request of an HTTP/2 connection (RFC 9113, section 5): what waits for a window to be sent, and what comes back.
-import { ErrorCode, Flag, FrameType, Http2Fault, WINDOW_BYTES, WINDOW_BYTES_MAX, words } from './frame.ts';
+import { ErrorCode, Flag, FrameType, WINDOW_BYTES, widened, words } from './frame.ts';
 import type { Fields } from './hpack.ts';
 
 /** The other side of a request. */
@@ -114,9 +114,7 @@ export class Http2Stream {
 
   /** The peer takes so many more bytes; fewer, when it changes its mind. @throws Http2Fault when they are too many */
   widen(bytes: number): void {
-    this.#window += bytes;
-    if (this.#window > WINDOW_BYTES_MAX)
-      throw new Http2Fault(ErrorCode.flowControl, 'a window that is too large');
+    this.#window = widened(this.#window, bytes);
     this.resume();
   }
 

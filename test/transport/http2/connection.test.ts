@@ -5,14 +5,14 @@ import {
   ErrorCode,
   Flag,
   FrameType,
-  frameHead,
   Setting,
   settings,
   WINDOW_BYTES,
   words,
 } from '../../../src/transport/http2/frame.ts';
 import { encodeFields } from '../../../src/transport/http2/hpack.ts';
-import { nothing, Peer } from './peer.ts';
+import { frame } from './frames.ts';
+import { Peer } from './peer.ts';
 
 describe('what an HTTP/2 connection sends', () => {
   it('keeps to the windows of the stream and of the connection, and goes on when they grow', async t => {
@@ -135,15 +135,11 @@ describe('what an HTTP/2 connection takes', () => {
       [FrameType.continuation, Flag.endHeaders, fields.subarray(3)],
       [FrameType.data, Flag.padded, Buffer.concat([Buffer.of(3), Buffer.from('one'), Buffer.alloc(3)])],
       [0xbe, 0, Buffer.from('of a type that nobody knows')],
-      [FrameType.data, 0, nothing],
+      [FrameType.data, 0, Buffer.alloc(0)],
       [FrameType.data, 0, Buffer.from('two')],
       [FrameType.headers, Flag.endHeaders | Flag.endStream, encodeFields([['grpc-status', '0']])],
     ] as const;
-    const all = Buffer.concat(
-      parts.map(([type, flags, payload]) =>
-        Buffer.concat([frameHead(type, flags, 1, payload.length), payload]),
-      ),
-    );
+    const all = Buffer.concat(parts.map(([type, flags, payload]) => frame(type, flags, 1, payload)));
     for (const byte of all) {
       peer.raw(Buffer.of(byte));
       await new Promise(setImmediate);

@@ -14,6 +14,7 @@ import {
   WINDOW_BYTES,
   words,
 } from '../../../src/transport/http2/frame.ts';
+import { frame } from './frames.ts';
 import { Peer } from './peer.ts';
 
 describe('an HTTP/2 peer', () => {
@@ -176,7 +177,7 @@ describe('an HTTP/2 peer', () => {
     const heard = peer.request();
     heard.stream.write(Buffer.alloc(WINDOW_BYTES));
     peer.pause();
-    const ping = Buffer.concat([frameHead(FrameType.ping, 0, 0, 8), Buffer.alloc(8)]);
+    const ping = frame(FrameType.ping, 0, 0, Buffer.alloc(8));
     const flood = Buffer.concat(new Array(200_000).fill(ping));
     peer.raw(flood);
     assert.match((await heard.ended)!, /too many questions/);
@@ -184,7 +185,7 @@ describe('an HTTP/2 peer', () => {
 
   it('that speaks before its settings is none', async t => {
     const server = createServer(socket =>
-      socket.on('error', () => undefined).end(frameHead(FrameType.data, 0, 1, 0)),
+      socket.on('error', () => undefined).end(frame(FrameType.data, 0, 1)),
     );
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');

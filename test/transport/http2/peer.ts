@@ -3,19 +3,12 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { Http2Connection } from '../../../src/transport/http2/connection.ts';
-import {
-  Flag,
-  type Frame,
-  FrameReader,
-  FrameType,
-  frameHead,
-  settings,
-} from '../../../src/transport/http2/frame.ts';
+import { Flag, type Frame, FrameReader, FrameType, settings } from '../../../src/transport/http2/frame.ts';
 import { encodeFields, type Fields } from '../../../src/transport/http2/hpack.ts';
 import type { Http2Stream } from '../../../src/transport/http2/stream.ts';
+import { frame } from './frames.ts';
 
 const PREFACE_BYTES = 24;
-export const nothing: Buffer = Buffer.alloc(0);
 
 /** What arrived of a request's response. */
 interface Heard {
@@ -81,8 +74,8 @@ export class Peer {
     socket.on('error', () => undefined);
   }
 
-  send(type: number, flags: number, streamId: number, payload: Uint8Array = nothing): void {
-    this.raw(Buffer.concat([frameHead(type, flags, streamId, payload.length), payload]));
+  send(type: number, flags: number, streamId: number, payload?: Uint8Array): void {
+    this.raw(frame(type, flags, streamId, payload));
   }
 
   raw(bytes: Uint8Array): void {

@@ -3,11 +3,13 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { Signal } from 'tricord/otlp';
 import { exportPaths } from '../../../../collector/signals.ts';
+import { Flag, FrameType } from '../../../../src/transport/http2/frame.ts';
 import { framed } from '../../../collector/receivers/raw-call.ts';
 import { traceRequest } from '../../../collector/requests.ts';
+import { frame } from '../../../transport/http2/frames.ts';
 import { holds } from '../decoder.ts';
 import type { CaseItem, InputCase } from './input-case.ts';
-import { callHeaders, END_HEADERS, FrameType, frame, RawConnection } from './raw-http2.ts';
+import { callHeaders, RawConnection } from './raw-http2.ts';
 import type { Target } from './target.ts';
 
 const request = traceRequest([]);
@@ -82,8 +84,8 @@ const floods: readonly Flood[] = [
     first: none,
     each: index =>
       Buffer.concat([
-        call(END_HEADERS, 2 * index + 1),
-        frame(FrameType.reset, 0, 2 * index + 1, Buffer.of(0, 0, 0, 8)),
+        call(Flag.endHeaders, 2 * index + 1),
+        frame(FrameType.resetStream, 0, 2 * index + 1, Buffer.of(0, 0, 0, 8)),
       ]),
     deaf: false,
     closes: true,
@@ -111,7 +113,7 @@ const floods: readonly Flood[] = [
   },
   {
     item: 'empty-frame flood',
-    first: call(END_HEADERS, 1),
+    first: call(Flag.endHeaders, 1),
     each: () => frame(FrameType.data, 0, 1),
     deaf: false,
     closes: false,
@@ -181,7 +183,7 @@ async function tooManyStreams(target: Target): Promise<number> {
   const connection = new RawConnection(target.endpoints.grpc);
   connection.listen();
   for (let index = 0; index < STREAMS && !connection.over; index++)
-    await connection.write(call(END_HEADERS, 2 * index + 1));
+    await connection.write(call(Flag.endHeaders, 2 * index + 1));
   await target.demand('taken', request, () => target.call(path, framed(request)));
   connection.close();
   return STREAMS;

@@ -1,36 +1,19 @@
 // An HTTP/2 connection by hand: frames that no library would write, and whether the other side puts up with them.
 import { connect, type Socket } from 'node:net';
+import { FrameType } from '../../../../src/transport/http2/frame.ts';
+import { encodeFields } from '../../../../src/transport/http2/hpack.ts';
+import { frame } from '../../../transport/http2/frames.ts';
 
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 
-export const FrameType = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, continuation: 9 } as const;
-export const END_HEADERS = 4;
-
-export function frame(
-  type: number,
-  flags: number,
-  stream: number,
-  payload: Uint8Array = Buffer.alloc(0),
-): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
-const literal = (text: string): Buffer => Buffer.concat([Buffer.of(text.length), Buffer.from(text)]);
-
-/** HPACK of a call's headers, nothing of it in the table: POST, http, and the rest in full (RFC 7541, 6.2.2). */
+/** The headers of a call. */
 export function callHeaders(path: string): Buffer {
-  return Buffer.concat([
-    Buffer.of(0x83, 0x86, 0x04),
-    literal(path),
-    Buffer.of(0x01),
-    literal('x'),
-    Buffer.of(0x0f, 0x10),
-    literal('application/grpc'),
+  return encodeFields([
+    [':method', 'POST'],
+    [':scheme', 'http'],
+    [':path', path],
+    [':authority', 'x'],
+    ['content-type', 'application/grpc'],
   ]);
 }
 

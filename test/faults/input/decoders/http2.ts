@@ -5,15 +5,12 @@ import {
   type Frame,
   FrameReader,
   FrameType,
-  frameHead,
   Http2Fault,
   unpadded,
 } from '../../../../src/transport/http2/frame.ts';
 import { encodeFields, FIELDS_BYTES_MAX, FieldDecoder } from '../../../../src/transport/http2/hpack.ts';
+import { frame } from '../../../transport/http2/frames.ts';
 import { type Decoder, holds, unlessRefused, type Verdict } from '../decoder.ts';
-
-const frame = (type: number, flags: number, streamId: number, payload: Uint8Array): Buffer =>
-  Buffer.concat([frameHead(type, flags, streamId, payload.length), payload]);
 
 const headers = (block: Uint8Array): Buffer => frame(FrameType.headers, Flag.endHeaders, 1, block);
 
