@@ -2,6 +2,7 @@
 import type { Attributes, Context } from '@opentelemetry/api';
 import type { ExemplarRecord, HistogramPoint, HistogramRecord } from '../transport/otlp/metrics.ts';
 import { type Descriptor, MeasuredAggregation, type StreamRules } from './aggregation.ts';
+import { BucketBounds } from './bucket-bounds.ts';
 import { known } from './slots.ts';
 
 /** The default bounds of the metrics SDK specification, "Explicit Bucket Histogram Aggregation". */
@@ -30,7 +31,7 @@ const EXTRA = 3;
  */
 export class ExplicitHistogram extends MeasuredAggregation implements HistogramRecord {
   readonly type = 'histogram';
-  readonly #bounds: Float64Array;
+  readonly #bounds: BucketBounds;
   readonly #buckets: number;
   readonly #extras: HistogramExtras;
 
@@ -43,7 +44,7 @@ export class ExplicitHistogram extends MeasuredAggregation implements HistogramR
   ) {
     const buckets = bounds.length + 1;
     super(descriptor, rules, buckets + EXTRA);
-    this.#bounds = Float64Array.from(bounds);
+    this.#bounds = new BucketBounds(bounds);
     this.#buckets = buckets;
     this.#extras = extras;
   }
@@ -54,7 +55,7 @@ export class ExplicitHistogram extends MeasuredAggregation implements HistogramR
 
   recordIn(series: number, value: number, context: Context | undefined): void {
     const first = series * this.width;
-    const bucket = this.#bucketOf(value);
+    const bucket = this.#bounds.bucketOf(value);
     const { slots } = this;
     const extra = first + this.#buckets;
     slots[first + bucket]! += 1;
@@ -62,19 +63,6 @@ export class ExplicitHistogram extends MeasuredAggregation implements HistogramR
     if (value < slots[extra + MIN]!) slots[extra + MIN] = value;
     if (value > slots[extra + MAX]!) slots[extra + MAX] = value;
     this.exemplars.take(series * this.#buckets + bucket, value, context);
-  }
-
-  /** The first bucket whose upper bound is not below `value`. */
-  #bucketOf(value: number): number {
-    const bounds = this.#bounds;
-    let low = 0;
-    let high = bounds.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (value <= bounds[middle]!) high = middle;
-      else low = middle + 1;
-    }
-    return low;
   }
 
   /** How far those of one interval alone reach is not known of another thread: it never begins anew. */
@@ -90,7 +78,7 @@ export class ExplicitHistogram extends MeasuredAggregation implements HistogramR
   }
 
   exemplarSlot(series: number, value: number): number {
-    return series * this.#buckets + this.#bucketOf(value);
+    return series * this.#buckets + this.#bounds.bucketOf(value);
   }
 
   exemplarsOf(series: number): readonly ExemplarRecord[] {
@@ -116,7 +104,7 @@ export class ExplicitHistogram extends MeasuredAggregation implements HistogramR
       sum: this.#extras.sum ? this.slots[extra + SUM] : undefined,
       min: this.#extras.minMax ? known(this.slots[extra + MIN]!) : undefined,
       max: this.#extras.minMax ? known(this.slots[extra + MAX]!) : undefined,
-      bounds: this.#bounds,
+      bounds: this.#bounds.values,
       counts,
       exemplars: this.exemplarsOf(index),
     };
