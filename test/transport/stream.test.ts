@@ -52,7 +52,8 @@ for (const { place, thread } of places) {
       const transport = transportTo(t, collector.url, {
         thread,
         instanceId,
-        headers: { 'X-Tenant': 'acme' },
+        // Those that gRPC itself sends stay what they are.
+        headers: { 'X-Tenant': 'acme', 'Content-Type': 'text/plain', 'User-Agent': 'other' },
       });
       for (const signal of Object.values(Signal)) {
         for (const id of range(100))
@@ -64,6 +65,7 @@ for (const { place, thread } of places) {
       assert.deepEqual({ ...call!.hello.resource }, { ...resource });
       assert.equal(call!.hello.nextSequence, 1);
       assert.deepEqual(call!.metadata.get('x-tenant'), ['acme']);
+      assert.deepEqual(call!.metadata.get('user-agent'), ['tricord']);
       for (const signal of Object.values(Signal)) {
         const batches = collector.taken.filter(batch => batch.signal === signal);
         assert.deepEqual(taken({ taken: batches } as unknown as TestCollector), range(100));

@@ -20,8 +20,11 @@ it('what the agent has as delivered is what the collector has accepted', async t
     flushTimeout: 20_000,
   })!;
   t.after(async () => {
+    gate.release();
+    gate.sever();
     await agent.shutdown();
     gate.close();
+    await collector.stop();
   });
   const tracer = trace.getTracer('counted');
   const make = (): void => {
@@ -57,5 +60,4 @@ it('what the agent has as delivered is what the collector has accepted', async t
   });
   assert.deepEqual(dropped, { full: 0, tooLarge: 0, closed: 0 });
   assert.equal(await accepted(), made);
-  await collector.stop();
 });
