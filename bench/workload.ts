@@ -94,11 +94,11 @@ export class Workload {
       throw new Error(`${this.#entry} ended (${this.#ended}): ${errorIn(this.#errors)}`);
   }
 
-  /** Ends it at once, if it still runs. */
+  /** Ends it at once, if it still runs; one that may have a profile to write is asked to end. */
   async kill(): Promise<void> {
     if (this.#ended !== undefined) return;
     const closed = once(this.process, 'close');
-    this.process.kill('SIGKILL');
+    this.process.kill(profileFlags().length > 0 ? 'SIGTERM' : 'SIGKILL');
     await closed;
   }
 

@@ -86,4 +86,5 @@ function usage() {
 frameworks[framework](server => {
   process.send(['listening', { port: server.address().port, sinceStartMs: performance.now() }]);
   process.on('message', () => process.send(['usage', usage()]));
+  process.once('SIGTERM', () => process.exit());
 });
