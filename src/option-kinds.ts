@@ -98,8 +98,9 @@ export function hostAndPort(env: string, doc: string): Option<string> {
   const accepts = (value: unknown): boolean =>
     value === '' || (isText(value) && hasPort(HOST_AND_PORT.exec(value)?.[1]));
   const parse = (value: string): string => {
-    if (!accepts(value.trim())) throw new Error(shape);
-    return value.trim();
+    const trimmed = value.trim();
+    if (trimmed === '' || !accepts(trimmed)) throw new Error(shape);
+    return trimmed;
   };
   return { env, default: '', doc, shape, parse, accepts };
 }

@@ -64,12 +64,14 @@ describe('an option', () => {
   });
 
   it('of an endpoint is a host and a port, of which the first and the last count', () => {
-    const read = (text: string): string =>
-      readOptions({}, { TRICORD_PROMETHEUS_ENDPOINT: text }).options.prometheusEndpoint;
-    for (const text of ['127.0.0.1:1', '[::1]:65535', ' localhost:9464 '])
-      assert.equal(read(text), text.trim());
-    for (const text of ['127.0.0.1', ':9464', 'localhost:0', 'localhost:65536', '::1:9464', 'http://x:1'])
-      assert.equal(read(text), '', text);
+    const read = (text: string): [string, number] => {
+      const { options, warnings } = readOptions({}, { TRICORD_PROMETHEUS_ENDPOINT: text });
+      return [options.prometheusEndpoint, warnings.length];
+    };
+    for (const text of ['127.0.0.1:1', '[::1]:65535', ' localhost:9464 ', ''])
+      assert.deepEqual(read(text), [text.trim(), 0]);
+    const refused = ['127.0.0.1', ':9464', 'localhost:0', 'localhost:65536', '::1:9464', 'http://x:1', '   '];
+    for (const text of refused) assert.deepEqual(read(text), ['', 1], text);
   });
 
   it('of several exporters takes them in any order', () => {
