@@ -1,4 +1,4 @@
-// How long a scenario that watches something over time does so: `--minutes N` of the command line.
+// How long scenarios take: those that watch something over time do so for `--minutes N` of the command line.
 import { parseArgs } from 'node:util';
 
 export const MINUTES_MAX = 24 * 60;
@@ -10,3 +10,6 @@ export function minutes(fallback: number): number {
   const given = Number(values.minutes);
   return given > 0 && given <= MINUTES_MAX ? given : Number.NaN;
 }
+
+/** What a service and its receiver live at the most: those of one framework stand side by side until the last has had its turns. */
+export const SERVICE_MS_MAX: number = (10 + minutes(0)) * 60_000;

@@ -12,6 +12,7 @@ const usage = `npm run --silent bench -- NAME [options]
 
   NAME        ${Object.keys(scenarios).join(', ')};
               or all, which also writes docs/benchmarks.md
+  --page      writes the scenario's section of docs/benchmarks.md
   --rounds N  how often each contestant runs (3); the figures are medians
   --only TEXT runs the contestants whose name contains the text, such as express
   --minutes N how long memory watches each contestant (0.5); from 5 on it judges whether memory grows
@@ -29,7 +30,8 @@ function fail(message: string): never {
 
 interface Command {
   readonly names: readonly string[];
-  readonly all: boolean;
+  /** Whether docs/benchmarks.md is written. */
+  readonly page: boolean;
   readonly rounds: number;
   readonly only: string;
 }
@@ -40,24 +42,26 @@ function readCommand(): Command {
       rounds: { type: 'string', default: '3' },
       only: { type: 'string', default: '' },
       minutes: { type: 'string' },
+      page: { type: 'boolean', default: false },
     } as const;
     const { values, positionals } = parseArgs({ options, allowPositionals: true });
     const rounds = Number(values.rounds);
     if (!Number.isInteger(rounds) || rounds < 1 || rounds > ROUNDS_MAX)
       fail(`--rounds is "${values.rounds}"; it takes 1 to ${ROUNDS_MAX}.`);
     if (Number.isNaN(minutes(0))) fail(`--minutes is "${values.minutes}"; it takes up to ${MINUTES_MAX}.`);
-    const { only } = values;
+    const { only, page } = values;
+    if (page && only !== '') fail('A page of some contestants only is none: leave out --page or --only.');
     const [name, ...rest] = positionals;
     if (name === undefined || rest.length > 0) fail('One NAME is needed.');
-    if (name === 'all') return { names: Object.keys(scenarios), all: only === '', rounds, only };
+    if (name === 'all') return { names: Object.keys(scenarios), page: only === '', rounds, only };
     if (!Object.hasOwn(scenarios, name)) fail(`There is no scenario "${name}".`);
-    return { names: [name], all: false, rounds, only };
+    return { names: [name], page, rounds, only };
   } catch (error) {
     fail((error as Error).message);
   }
 }
 
-const { names, all, rounds, only } = readCommand();
+const { names, page, rounds, only } = readCommand();
 install();
 build();
 const results: Result[] = [];
@@ -68,6 +72,6 @@ for (const name of names) {
   process.stdout.write(`${name}\n\n${tables(result)}\n\n`);
 }
 process.stdout.write(`${jsonLine(results)}\n`);
-if (all) writePage(results);
+if (page) writePage(results);
 // A result without a round that counts is no result; a bar that is missed is one.
 if (results.some(({ ratios }) => ratios.some(ratio => ratio.value === undefined))) process.exitCode = 1;

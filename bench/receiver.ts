@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TraceCount } from './children/trace-agent.ts';
 import { Collector } from './collector.ts';
 import { Core, pin } from './cores.ts';
+import { SERVICE_MS_MAX } from './duration.ts';
 import { VoidRun } from './scenario.ts';
 import { Workload } from './workload.ts';
 
@@ -74,7 +75,7 @@ function isPlausible(spans: number, requests: number, sampled: number): boolean 
 }
 
 async function withTraceAgent<T>(use: (receiver: Receiver) => Promise<T>): Promise<T> {
-  const agent = new Workload({ entry: 'children/trace-agent.ts' });
+  const agent = new Workload({ entry: 'children/trace-agent.ts', endsWithinMs: SERVICE_MS_MAX });
   try {
     const port = await agent.next<number>('listening');
     pin(agent.process.pid!, Core.others);

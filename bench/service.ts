@@ -2,10 +2,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LoadOrder, LoadReport } from './children/http-load.ts';
 import { Core, pin } from './cores.ts';
-import { minutes } from './duration.ts';
+import { SERVICE_MS_MAX } from './duration.ts';
 import { type Receiver, type ReceiverName, receiving } from './receiver.ts';
 import { VoidRun } from './scenario.ts';
-import { ENDS_WITHIN_MS, Workload } from './workload.ts';
+import { Workload } from './workload.ts';
 
 export type Framework = 'express' | 'fastify' | 'bare';
 export type ServiceAgent = 'none' | 'tricord' | 'opentelemetry' | 'dd-trace';
@@ -101,7 +101,6 @@ const CONNECTIONS = 32;
 const IDLE_SHARE_MAX = 0.05;
 const LOOK_EVERY_MS = 100;
 const SETTLES_WITHIN_MS = 8000;
-const endsWithinMs = ENDS_WITHIN_MS + minutes(0) * 60_000;
 
 export const receiverOf = (agent: ServiceAgent): ReceiverName => setups[agent].receiver;
 
@@ -136,7 +135,7 @@ export class Service {
       entry: 'children/http-service.cjs',
       settings: { framework },
       env: { ...receiver.environment, ...environment(sampled), ...env },
-      endsWithinMs,
+      endsWithinMs: SERVICE_MS_MAX,
       execArgv: [...execArgv, ...(entry === undefined ? [] : ['--require', entry])],
     });
     try {
@@ -211,7 +210,7 @@ export class Service {
 
   #startGenerator(): Workload {
     if (this.#generator !== undefined) return this.#generator;
-    this.#generator = new Workload({ entry: 'children/http-load.ts', endsWithinMs });
+    this.#generator = new Workload({ entry: 'children/http-load.ts', endsWithinMs: SERVICE_MS_MAX });
     pin(this.#workload.process.pid!, Core.service);
     pin(this.#generator.process.pid!, Core.others);
     return this.#generator;

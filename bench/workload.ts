@@ -19,7 +19,7 @@ export interface WorkloadOptions {
 /** What a workload says: `[kind, body]`. */
 type Message = readonly [kind: string, body: unknown];
 
-export const ENDS_WITHIN_MS = 120_000;
+const ENDS_WITHIN_MS = 120_000;
 
 /** The line that names the error, or the last one. */
 function errorIn(output: string): string {
