@@ -117,10 +117,16 @@ export class GrpcServer {
   }
 }
 
-/** A peer that does not answer in time is lost: that finds half-open connections. */
+/**
+ * A peer that says nothing in time is lost: that finds half-open connections. Whatever it says counts, as the answer waits behind
+ * all that the peer has written before.
+ */
 function ping(session: ServerHttp2Session): void {
   if (session.destroyed) return;
-  const late = setTimeout(() => session.destroy(), KEEPALIVE_TIMEOUT_MS).unref();
+  const { bytesRead } = session.socket;
+  const late = setTimeout(() => {
+    if (!session.destroyed && session.socket.bytesRead === bytesRead) session.destroy();
+  }, KEEPALIVE_TIMEOUT_MS).unref();
   session.ping(error => {
     clearTimeout(late);
     if (error !== null) session.destroy();

@@ -50,7 +50,8 @@ export interface GrpcOptions extends EndpointOptions {
  * GOAWAY without an error, the calls under way may still end in order. In both cases it takes no new ones, `closed` is
  * called once, and the caller makes a new connection if it wants.
  *
- * A peer that does not answer a ping in time is lost: that finds half-open connections.
+ * A peer that has said nothing for a while is pinged, and lost when it says nothing then either: that finds half-open
+ * connections. Whatever it says counts, as a ping waits behind all that was written before it, and its answer may be long in coming.
  *
  * It keeps neither its thread nor the process alive, but while it closes in order.
  */
@@ -142,15 +143,27 @@ export class GrpcConnection {
     return [...new Map<string, string>([...pseudo, ...this.#common, ...Object.entries(headers)])];
   }
 
-  /** Pings for as long as the connection lives. */
+  /** Looks for life on the connection, for as long as it has it. */
   #keepAlive(): void {
+    const { keepaliveMs = KEEPALIVE_MS } = this.#options;
+    const silentMs = performance.now() - this.#http2.heardAtMs;
+    if (silentMs >= keepaliveMs) this.#ping();
+    else this.#after(keepaliveMs - silentMs, () => this.#keepAlive());
+  }
+
+  #ping(): void {
+    const { keepaliveTimeoutMs = KEEPALIVE_TIMEOUT_MS } = this.#options;
+    const { heardAtMs } = this.#http2;
+    this.#http2.ping();
+    this.#after(keepaliveTimeoutMs, () => {
+      if (this.#http2.heardAtMs === heardAtMs) this.#http2.destroy('a ping was not answered');
+      else this.#keepAlive();
+    });
+  }
+
+  #after(ms: number, then: () => void): void {
     clearTimeout(this.#timer);
-    const { keepaliveMs = KEEPALIVE_MS, keepaliveTimeoutMs = KEEPALIVE_TIMEOUT_MS } = this.#options;
-    this.#timer = setTimeout(() => {
-      const late = (): void => this.#http2.destroy('a ping was not answered');
-      this.#timer = setTimeout(late, keepaliveTimeoutMs).unref();
-      this.#http2.ping(() => this.#keepAlive());
-    }, keepaliveMs).unref();
+    this.#timer = setTimeout(then, ms).unref();
   }
 
   #goAway(code: number): void {

@@ -89,6 +89,19 @@ describe('a connection that says nothing', () => {
     assert.equal(path.collector.duplicates, 1);
   });
 
+  it('but is only slow is kept, as long as acknowledgements come: a ping waits behind all that is under way', async t => {
+    const path = await pathFor(t);
+    put(path.producer, 0);
+    await assertArrived(path, 1);
+    path.proxy.passage = { bytesPerSecond: 400_000 };
+    for (let id = 1; id <= 20; id++) {
+      put(path.producer, id, 30_000);
+      await sleep(10);
+    }
+    await assertArrived(path, 21);
+    assert.equal(path.proxy.connections, 1);
+  });
+
   for (const trouble of ['leads nowhere', 'is reset', 'is refused']) {
     it(`because it ${trouble} when it is made is tried again until it does not`, async t => {
       const path = await pathFor(t);

@@ -45,6 +45,8 @@ export interface ConnectionHandlers {
 export class Http2Connection implements Shared {
   window: number = WINDOW_BYTES;
   frameBytesMax: number = FRAME_BYTES_MAX;
+  /** When bytes came last, whatever they were, by `performance.now()`; until then, when it was made. */
+  heardAtMs: number = performance.now();
   readonly #handlers: ConnectionHandlers;
   readonly #socket: Socket;
   readonly #origin: readonly Field[];
@@ -60,7 +62,6 @@ export class Http2Connection implements Shared {
   #taken = 0;
   #greeted = false;
   #answers = 0;
-  #pong: (() => void) | undefined;
   #corked = false;
   #closing = false;
   #lost = false;
@@ -102,9 +103,8 @@ export class Http2Connection implements Shared {
     return stream;
   }
 
-  /** @param answered not called when the connection is lost before */
-  ping(answered: () => void): void {
-    this.#pong = answered;
+  /** Asks the peer to say something. */
+  ping(): void {
     this.send(FrameType.ping, 0, 0, Buffer.alloc(PING_BYTES));
   }
 
@@ -173,6 +173,7 @@ export class Http2Connection implements Shared {
   }
 
   #read(chunk: Buffer): void {
+    this.heardAtMs = performance.now();
     try {
       this.#reader.push(chunk);
     } catch (error) {
@@ -252,10 +253,7 @@ export class Http2Connection implements Shared {
 
   #receivePing(frame: Frame): void {
     const payload = only(frame, PING_BYTES);
-    if ((frame.flags & Flag.ack) === 0) return this.#answer(FrameType.ping, Buffer.from(payload));
-    const pong = this.#pong;
-    this.#pong = undefined;
-    pong?.();
+    if ((frame.flags & Flag.ack) === 0) this.#answer(FrameType.ping, Buffer.from(payload));
   }
 
   /** @throws Http2Fault when the peer asks and asks, and does not read */

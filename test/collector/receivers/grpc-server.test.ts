@@ -260,7 +260,7 @@ describe('a connection', () => {
     assert.equal(await codeFor(grpc.credentials.createInsecure()), grpc.status.UNAVAILABLE);
   });
 
-  it('that does not answer a ping is closed', async t => {
+  it('that says nothing after a ping is closed, and not while it says something else', async t => {
     t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
     const port = await started(t);
     const socket = createConnection(port, '127.0.0.1');
@@ -269,10 +269,18 @@ describe('a connection', () => {
     socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), settings]));
     await once(socket, 'data');
     const closed = once(socket, 'close');
-    const ping = Buffer.from([0, 0, 8, 6, 0, 0, 0, 0, 0]);
+    const ping = (flags: number): Buffer => Buffer.from([0, 0, 8, 6, flags, 0, 0, 0, 0]);
+    const got = async (frame: Buffer): Promise<void> => {
+      for (let bytes = Buffer.alloc(0); !bytes.includes(frame); )
+        bytes = Buffer.concat([bytes, (await once(socket, 'data'))[0] as Buffer]);
+    };
     t.mock.timers.tick(60_000);
-    for (let got = Buffer.alloc(0); !got.includes(ping); )
-      got = Buffer.concat([got, (await once(socket, 'data'))[0] as Buffer]);
+    await got(ping(0));
+    socket.write(Buffer.concat([ping(0), Buffer.alloc(8)]));
+    await got(ping(1));
+    t.mock.timers.tick(20_000);
+    t.mock.timers.tick(40_000);
+    await got(ping(0));
     t.mock.timers.tick(20_000);
     await closed;
   });
