@@ -37,7 +37,7 @@ export class HttpServerCall<Head extends RequestHead = RequestHead> implements S
     this.#active = active;
     this.span = tracer.startSpan(active.spanName, this, parent);
     this.context = parent.withSpan(this.span, ObservabilityContext.timestampOf(this.startTime));
-    this.#describe();
+    if (this.context.identity?.sampled === true) this.#describe();
     active.count++;
   }
 
@@ -50,9 +50,9 @@ export class HttpServerCall<Head extends RequestHead = RequestHead> implements S
     return attributesOf(this.head, this.#active.method, this.#active.scheme);
   }
 
-  /** Again at the end: by then a span may be recorded that was not when it began. */
+  /** At the start of a span that is sampled, and at the end of one that is kept for what has become of it. */
   #describe(): void {
-    if (this.#described || !this.span.isRecording()) return;
+    if (this.#described) return;
     this.#described = true;
     describeServerRequest(this.span, this.head, this.#active.method, this.#active.scheme);
   }
@@ -73,8 +73,10 @@ export class HttpServerCall<Head extends RequestHead = RequestHead> implements S
     const seconds = (performance.now() - this.startTime) / 1000;
     durations.record(seconds, context, route, method, scheme, statusCode, head.httpVersion);
     if (statusCode !== undefined && isServerError(statusCode)) span.setStatus({ code: SpanStatusCode.ERROR });
-    this.#describe();
-    if (span.isRecording()) describeServerResponse(span, spanName, route, statusCode, this.error);
+    if (span.isRecording()) {
+      this.#describe();
+      describeServerResponse(span, spanName, route, statusCode, this.error);
+    }
     span.end();
   }
 }
