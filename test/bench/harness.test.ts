@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate as immediate } from 'node:timers/promises';
+import { pageWith } from '../../bench/benchmarks-page.ts';
 import { type Result, run } from '../../bench/harness.ts';
 import { jsonLine, tables } from '../../bench/report.ts';
 import {
@@ -158,5 +159,23 @@ describe('a benchmark', () => {
     requireDelivered('spans', 10, 10);
     assert.throws(() => requireDelivered('spans', 10, 9), VoidRun);
     assert.throws(() => requireDelivered('spans', 10, 11), VoidRun);
+  });
+});
+
+describe('the page of benchmarks', () => {
+  it('gets the sections of what was run, and keeps the others, in the order of the suite', async () => {
+    const ran = await result([1], [3], [5]);
+    const counter = { ...ran, scenario: { ...ran.scenario, name: 'counter' } };
+    const before = '# Benchmarks\n\nAs it was.\n\n## log\n\nA line.\n\n### Of it\n\n## counter\n\nOld.\n';
+    const page = pageWith(before, [counter]);
+    assert.deepEqual(page.match(/^## .*/gm), ['## counter', '## log']);
+    assert.match(page, /^# Benchmarks\n\nOurs beside its peers/);
+    assert.match(
+      page,
+      /## counter\n\nA trial\.\n\n```sh\nnpm run --silent bench -- counter\n```\n\ntricord at .*, 1 rounds\.\n\n\|/,
+    );
+    assert.ok(page.endsWith('## log\n\nA line.\n\n### Of it\n'));
+    assert.doesNotMatch(page, /As it was|Old/);
+    assert.equal(pageWith(page, [counter]), page);
   });
 });
