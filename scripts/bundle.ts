@@ -1,6 +1,7 @@
-// Bundles the agent: one CommonJS file for each of its threads, which is quick to load, and thin entries around them.
+// Bundles the agent: one CommonJS file for each of its threads, which is quick to load, others for what is seldom needed, and thin
+// entries around them.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 
 const root = resolve(import.meta.dirname, '..');
@@ -10,22 +11,33 @@ const dist = join(root, 'dist');
 const entries = ['index', 'sdk', 'instrument/pino', 'instrument/prom-client'];
 /** What is loaded by those applications alone that ask for it. */
 const seldom = ['configuration-file', 'metrics-page', 'profile/slow-profiler'];
+/** The loop between ring and collector, in a thread of its own or without one. */
+const loops = ['worker', 'delivery'];
 /** All of them in one file, so that there is one copy of every module however the agent is loaded. */
 const agent = [
   ...entries.map(entry => `export * from './src/${entry}.ts';`),
   "export { register } from './src/instrument/registration.ts';",
 ].join('\n');
 
-/** What a source requires when it needs it is a part of the bundle, and is evaluated when it is needed. */
-const requireFromBundle: Plugin = {
-  name: 'require-from-bundle',
+const installation = readFileSync(join(root, 'src/instrument/installation.ts'), 'utf8');
+const lazy = /\brequire\('\.\/([\w-]+)\.ts'\)/g;
+/** Instrumentations that are evaluated when their library is loaded. */
+const lazyNames = [...installation.matchAll(lazy)].map(([, name]) => name!);
+const lazyModules = lazyNames.map(
+  name => `get '${name}'() { return require('./src/instrument/${name}.ts'); }`,
+);
+
+/**
+ * What a source requires when it needs it has a file of its own. In the agent's it would be wrapped in a function, and so would all
+ * that it imports: parsed twice, and never constant to the compiler.
+ */
+const lazyApart: Plugin = {
+  name: 'lazy-apart',
   setup({ onLoad }) {
-    onLoad({ filter: /src\/instrument\/installation\.ts$/ }, ({ path }) => {
-      const source = readFileSync(path, 'utf8');
-      const contents = source.replace('const require = createRequire(import.meta.url);\n', '');
-      if (contents === source) throw new Error(`${path} makes no require of its own any more`);
-      return { contents, loader: 'ts' };
-    });
+    onLoad({ filter: /src\/instrument\/installation\.ts$/ }, () => ({
+      contents: installation.replaceAll(lazy, "require('./libraries.cjs')['$1']"),
+      loader: 'ts',
+    }));
   },
 };
 
@@ -36,7 +48,7 @@ const common = {
   platform: 'node',
   target: 'node22.15',
   logLevel: 'warning',
-  plugins: [requireFromBundle],
+  plugins: [lazyApart],
 } as const satisfies BuildOptions;
 
 /**
@@ -53,10 +65,13 @@ export async function bundle(): Promise<string[]> {
   };
   const exported = await exportedNames();
   const all = new Set(['register', ...exported.flatMap(([, names]) => names)]);
-  const agentText = await commonJs({ stdin: { contents: agent, resolveDir: root } });
+  const libraries = await librariesBeside(await modulesOf(agent));
+  write('libraries.cjs', libraries.text);
+  const agentText = await commonJs({ stdin: { contents: withModules(libraries.shared), resolveDir: root } });
   // Never run: tells who imports it as an ES module what there is to import.
   write('agent.cjs', `${agentText}0 && (module.exports = { ${[...all].join(', ')} });\n`);
-  write('worker.cjs', await commonJs({ entryPoints: [join(root, 'src/transport/worker.ts')] }));
+  for (const loop of loops)
+    write(`${loop}.cjs`, await commonJs({ entryPoints: [join(root, `src/transport/${loop}.ts`)] }));
   for (const part of seldom)
     write(`${part}.cjs`, await commonJs({ entryPoints: [join(root, `src/${part}.ts`)] }));
   for (const [entry, names] of exported) {
@@ -72,6 +87,48 @@ export async function bundle(): Promise<string[]> {
   const otlp = 'transport/otlp/index';
   write(`${otlp}.js`, await text({ entryPoints: [join(root, `src/${otlp}.ts`)], format: 'esm' }));
   return written;
+}
+
+/** The agent, and for the libraries' file those of its modules that this needs. */
+function withModules(paths: readonly string[]): string {
+  const imports = paths.map((path, number) => `import * as module${number} from './${path}';`);
+  const members = paths.map((path, number) => `'${path}': module${number}`);
+  return [agent, ...imports, `export const modules = { ${members.join(', ')} };`].join('\n');
+}
+
+/** The files of a bundle, relative to the root. */
+async function modulesOf(contents: string): Promise<ReadonlySet<string>> {
+  const options = { stdin: { contents, resolveDir: root }, absWorkingDir: root, format: 'esm' } as const;
+  const { metafile } = await build({ ...common, ...options, metafile: true, write: false });
+  return new Set(Object.keys(metafile.inputs));
+}
+
+/**
+ * The instrumentations that have a file of their own.
+ * @param agentModules what they import of these they get from the agent, of which there is to be one copy
+ */
+async function librariesBeside(
+  agentModules: ReadonlySet<string>,
+): Promise<{ text: string; shared: string[] }> {
+  const shared = new Set<string>();
+  const fromAgent: Plugin = {
+    name: 'from-agent',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^\..*\.ts$/ }, ({ path, resolveDir }) => {
+        const file = relative(root, join(resolveDir, path));
+        if (!agentModules.has(file)) return undefined;
+        shared.add(file);
+        return { path: file, namespace: 'agent' };
+      });
+      onResolve({ filter: /^\.\/agent\.cjs$/ }, ({ path }) => ({ path, external: true }));
+      onLoad({ filter: /./, namespace: 'agent' }, ({ path }) => ({
+        contents: `module.exports = require('./agent.cjs').modules['${path}'];`,
+      }));
+    },
+  };
+  const contents = `module.exports = { ${lazyModules.join(', ')} };`;
+  const libraries = await commonJs({ stdin: { contents, resolveDir: root }, plugins: [fromAgent] });
+  return { text: libraries, shared: [...shared].sort() };
 }
 
 async function text(options: BuildOptions): Promise<string> {

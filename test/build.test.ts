@@ -10,7 +10,9 @@ function leftOver(files: readonly string[], sources: readonly string[]): string[
   const running = [
     ...[
       'agent.cjs',
+      'libraries.cjs',
       'worker.cjs',
+      'delivery.cjs',
       'tricord.cjs',
       'register.cjs',
       'register.d.cts',

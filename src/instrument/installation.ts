@@ -21,7 +21,7 @@ import { startRuntimeMetricsLater } from './runtime-metrics.ts';
 import { instrumentSqlite } from './sqlite.ts';
 import { instrumentUndici } from './undici.ts';
 
-// Whoever bundles this file leaves the line out, and has the modules in the bundle.
+// Built, what it requires is in one file beside the agent's: see `scripts/bundle.ts`.
 const require = createRequire(import.meta.url);
 
 /**

@@ -1,6 +1,7 @@
 // The application thread's face of the transport: the sink, the counters, and the flushes.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomBytes } from 'node:crypto';
+import { createRequire } from 'node:module';
 import { extname } from 'node:path';
 import { isMainThread, Worker } from 'node:worker_threads';
 import { OptionError } from '../errors.ts';
@@ -323,8 +324,7 @@ export class Transport {
     this.#own = own;
     const { unobserved = (run: () => void): void => run() } = this.#options;
     const run = async (): Promise<void> => {
-      const { openDelivery } = await import('./delivery.ts');
-      if (this.#own !== own) return;
+      const { openDelivery } = loadDelivery();
       own.delivery = openDelivery(this.#deliveryOptions(undefined), news => this.#hear(news));
       await own.delivery.run();
     };
@@ -460,4 +460,9 @@ export class Transport {
 function workerUrl(): URL {
   const { href } = new URL('./worker.ts', import.meta.url);
   return new URL(href.replace(/\.ts$/, extname(import.meta.url)));
+}
+
+/** The loop for who has no thread for it, which most have: loaded from beside this file, as that is. */
+function loadDelivery(): typeof import('./delivery.ts') {
+  return createRequire(import.meta.url)(`./delivery${extname(import.meta.url)}`);
 }

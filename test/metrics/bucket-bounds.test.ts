@@ -1,3 +1,4 @@
+// The bucket that a measurement falls into, held against the definition.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { BucketBounds } from '../../src/metrics/bucket-bounds.ts';
