@@ -10,9 +10,8 @@ import type {
   TimeInput,
 } from '@opentelemetry/api';
 import type { SpanIdentity } from '../context/identity.ts';
-import type { Labels } from '../context/labels.ts';
 import type { Keeping } from './keeping.ts';
-import { RecordingSpan, type SpanPipeline } from './span.ts';
+import type { RecordingSpan, SpanPipeline } from './span.ts';
 
 /** Says why a span was kept that was not sampled. It stands for nothing but itself, and no estimate may count it. */
 const KEPT = 'tricord.sampling.kept';
@@ -32,30 +31,22 @@ export class CandidateSpan implements Span {
   readonly #pipeline: SpanPipeline;
   readonly #keeping: Keeping;
   readonly #identity: SpanIdentity;
-  readonly #parent: SpanIdentity | undefined;
-  readonly #labels: Labels;
-  readonly #name: string;
-  readonly #kind: number;
-  readonly #scope: number;
   readonly #clockOffset: number;
+  /** Makes the record; undefined when all is over. */
+  #make: (() => RecordingSpan) | undefined;
   /** Makes attributes for the record. */
   readonly #later: SpanOptions | undefined;
   #record: RecordingSpan | undefined;
   /** Has a place among those that are kept. */
   #admitted = false;
-  #isOver = false;
 
   /** @param later options whose attributes are read when they are needed */
   constructor(
     pipeline: SpanPipeline,
     keeping: Keeping,
     identity: SpanIdentity,
-    parent: SpanIdentity | undefined,
-    labels: Labels,
-    name: string,
-    kind: number,
-    scope: number,
     startTime: TimeInput | undefined,
+    make: () => RecordingSpan,
     later: SpanOptions | undefined,
   ) {
     const { clock } = pipeline;
@@ -63,12 +54,8 @@ export class CandidateSpan implements Span {
     this.#pipeline = pipeline;
     this.#keeping = keeping;
     this.#identity = identity;
-    this.#parent = parent;
-    this.#labels = labels;
-    this.#name = name;
-    this.#kind = kind;
-    this.#scope = scope;
     this.#clockOffset = clock.offset;
+    this.#make = make;
     this.#later = later;
   }
 
@@ -139,17 +126,8 @@ export class CandidateSpan implements Span {
   }
 
   #open(): RecordingSpan | undefined {
-    if (this.#record === undefined && !this.#isOver) {
-      const record = new RecordingSpan(
-        this.#pipeline,
-        this.#identity,
-        this.#parent,
-        this.#labels,
-        this.#name,
-        this.#kind,
-        this.#scope,
-        undefined,
-      );
+    if (this.#record === undefined && this.#make !== undefined) {
+      const record = this.#make();
       record.startedAt(this.startTime, this.#clockOffset);
       this.#record = record;
       // First of all, so that it is none too many.
@@ -169,7 +147,7 @@ export class CandidateSpan implements Span {
 
   #isSlow(endTime: TimeInput | undefined): boolean {
     const { slowNanos } = this.#keeping;
-    if (slowNanos === Number.POSITIVE_INFINITY || this.#isOver) return false;
+    if (slowNanos === Number.POSITIVE_INFINITY || this.#make === undefined) return false;
     const { clock } = this.#pipeline;
     const time = endTime === undefined ? clock.elapsed() + this.#clockOffset : clock.fromTimeInput(endTime);
     return time - this.startTime >= slowNanos;
@@ -185,7 +163,7 @@ export class CandidateSpan implements Span {
   }
 
   #over(): void {
-    this.#isOver = true;
+    this.#make = undefined;
     this.#record = undefined;
     this.#admitted = false;
   }

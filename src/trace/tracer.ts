@@ -134,18 +134,11 @@ export class Tracer implements OtelTracer {
     const later = makesAttributes(options) ? options : undefined;
     const { kind, startTime, links } = options;
     const attributes = later === undefined ? options.attributes : undefined;
-    const span = new CandidateSpan(
-      this.#pipeline,
-      keeping,
-      identity,
-      parent,
-      labels,
-      name,
-      wireKind(kind),
-      this.#scope,
-      startTime,
-      later,
-    );
+    const pipeline = this.#pipeline;
+    const scope = this.#scope;
+    const make = (): RecordingSpan =>
+      new RecordingSpan(pipeline, identity, parent, labels, name, wireKind(kind), scope, startTime);
+    const span = new CandidateSpan(pipeline, keeping, identity, startTime, make, later);
     if (attributes !== undefined) span.setAttributes(attributes);
     if (links !== undefined) span.addLinks(links);
     return span;
