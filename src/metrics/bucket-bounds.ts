@@ -1,7 +1,5 @@
 // Finds the bucket of a measurement among ascending bounds, in most cases with one comparison or none.
-
-const double = new Float64Array(1);
-const doubleWords = new Int32Array(double.buffer);
+import { doubleOf, upperWordOf } from './double-bits.ts';
 
 /** Of the upper word of a double, what is left beside its exponent: two bits, so that each power of two has four cells. */
 const CELL_SHIFT = 18;
@@ -9,17 +7,10 @@ const CELL_SHIFT = 18;
 const CELLS_MAX = 256;
 
 /** The number of a value's cell: the greater the value, the greater its number; below 0 for a value that is. */
-function cellOf(value: number): number {
-  double[0] = value;
-  return doubleWords[1]! >> CELL_SHIFT;
-}
+const cellOf = (value: number): number => upperWordOf(value) >> CELL_SHIFT;
 
 /** The least value above 0 in a cell. */
-function leastIn(cell: number): number {
-  doubleWords[0] = 0;
-  doubleWords[1] = cell << CELL_SHIFT;
-  return double[0]!;
-}
+const leastIn = (cell: number): number => doubleOf(cell << CELL_SHIFT);
 
 /**
  * Bucket i has the values in (bounds[i - 1], bounds[i]].

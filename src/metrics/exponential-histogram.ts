@@ -6,6 +6,7 @@ import type {
   ExponentialHistogramRecord,
 } from '../transport/otlp/metrics.ts';
 import { type Descriptor, MeasuredAggregation, type StreamRules } from './aggregation.ts';
+import { lowerWordOf, upperWordOf } from './double-bits.ts';
 import { known } from './slots.ts';
 
 /** How large and how fine exponential histograms are. */
@@ -33,18 +34,13 @@ const OFFSET = 5;
 const LENGTH = 6;
 const BUCKETS = 7;
 
-const double = new Float64Array(1);
-const doubleWords = new Uint32Array(double.buffer);
 const SMALLEST_NORMAL = 2 ** -1022;
 
 /** `log2(value)` when it is a whole number, the next one below otherwise; `value` is normal. */
-function exponentOf(value: number): number {
-  double[0] = value;
-  return ((doubleWords[1]! >>> 20) & 0x7ff) - 1023;
-}
+const exponentOf = (value: number): number => ((upperWordOf(value) >>> 20) & 0x7ff) - 1023;
 
-/** True when the double last given to {@link exponentOf} is a power of two. */
-const isPowerOfTwo = (): boolean => doubleWords[0] === 0 && (doubleWords[1]! & 0xfffff) === 0;
+const isPowerOfTwo = (value: number): boolean =>
+  lowerWordOf(value) === 0 && (upperWordOf(value) & 0xfffff) === 0;
 
 /**
  * The bucket of a positive value: the i for which base^i < value ≤ base^(i+1), base = 2^(2^-scale). Exact at powers of
@@ -52,8 +48,9 @@ const isPowerOfTwo = (): boolean => doubleWords[0] === 0 && (doubleWords[1]! & 0
  * (metrics data model, "Producer Recommendations").
  */
 export function bucketIndex(value: number, scale: number): number {
-  const magnitude = exponentOf(Math.max(value, SMALLEST_NORMAL));
-  if (isPowerOfTwo()) return scale > 0 ? magnitude * 2 ** scale - 1 : (magnitude - 1) >> -scale;
+  const normal = Math.max(value, SMALLEST_NORMAL);
+  const magnitude = exponentOf(normal);
+  if (isPowerOfTwo(normal)) return scale > 0 ? magnitude * 2 ** scale - 1 : (magnitude - 1) >> -scale;
   if (scale <= 0) return magnitude >> -scale;
   const index = Math.ceil(Math.log2(value) * 2 ** scale) - 1;
   // Rounding must not carry a value over the exact bounds at the powers of two around it.
