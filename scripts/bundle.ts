@@ -2,7 +2,7 @@
 // entries around them.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import { type BuildOptions, build, type Plugin } from 'esbuild';
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 
 const root = resolve(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -13,19 +13,18 @@ const entries = ['index', 'sdk', 'instrument/pino', 'instrument/prom-client'];
 const seldom = ['configuration-file', 'metrics-page', 'profile/slow-profiler'];
 /** The loop between ring and collector, in a thread of its own or without one. */
 const loops = ['worker', 'delivery'];
-/** All of them in one file, so that there is one copy of every module however the agent is loaded. */
-const agent = [
-  ...entries.map(entry => `export * from './src/${entry}.ts';`),
-  "export { register } from './src/instrument/registration.ts';",
-].join('\n');
+/** What starts it. */
+const registration = 'instrument/registration';
+/** The entries in one file, so that there is one copy of every module however the agent is loaded. */
+const agent = [...entries, registration].map(entry => `export * from './src/${entry}.ts';`).join('\n');
 
 const installation = readFileSync(join(root, 'src/instrument/installation.ts'), 'utf8');
 const lazy = /\brequire\('\.\/([\w-]+)\.ts'\)/g;
-/** Instrumentations that are evaluated when their library is loaded. */
-const lazyNames = [...installation.matchAll(lazy)].map(([, name]) => name!);
-const lazyModules = lazyNames.map(
-  name => `get '${name}'() { return require('./src/instrument/${name}.ts'); }`,
+/** Instrumentations that are evaluated when their library is loaded, by their names. */
+const lazyModules = [...installation.matchAll(lazy)].map(
+  ([, name]) => `get '${name}'() { return require('./src/instrument/${name}.ts'); }`,
 );
+if (lazyModules.length === 0) throw new Error('installation.ts requires no module of its own any more');
 
 /**
  * What a source requires when it needs it has a file of its own. In the agent's it would be wrapped in a function, and so would all
@@ -63,9 +62,10 @@ export async function bundle(): Promise<string[]> {
     writeFileSync(file, text);
     written.push(path);
   };
-  const exported = await exportedNames();
+  const { inputs, outputs } = await agentMetafile();
+  const exported = entries.map(entry => [entry, outputs[`dist/${entry}.js`]!.exports] as const);
   const all = new Set(['register', ...exported.flatMap(([, names]) => names)]);
-  const libraries = await librariesBeside(await modulesOf(agent));
+  const libraries = await librariesBeside(new Set(Object.keys(inputs)));
   write('libraries.cjs', libraries.text);
   const agentText = await commonJs({ stdin: { contents: withModules(libraries.shared), resolveDir: root } });
   // Never run: tells who imports it as an ES module what there is to import.
@@ -94,13 +94,6 @@ function withModules(paths: readonly string[]): string {
   const imports = paths.map((path, number) => `import * as module${number} from './${path}';`);
   const members = paths.map((path, number) => `'${path}': module${number}`);
   return [agent, ...imports, `export const modules = { ${members.join(', ')} };`].join('\n');
-}
-
-/** The files of a bundle, relative to the root. */
-async function modulesOf(contents: string): Promise<ReadonlySet<string>> {
-  const options = { stdin: { contents, resolveDir: root }, absWorkingDir: root, format: 'esm' } as const;
-  const { metafile } = await build({ ...common, ...options, metafile: true, write: false });
-  return new Set(Object.keys(metafile.inputs));
 }
 
 /**
@@ -151,16 +144,16 @@ async function commonJs(options: BuildOptions): Promise<string> {
   return `"use strict";\n${code.replaceAll(/\b_(\w+)\b/g, (whole, name: string) => (classes.has(name) ? name : whole))}`;
 }
 
-/** What each entry exports. */
-async function exportedNames(): Promise<[entry: string, names: readonly string[]][]> {
+/** What the agent is made of, and what each entry exports; paths are relative to the root. */
+async function agentMetafile(): Promise<Metafile> {
   const { metafile } = await build({
     ...common,
-    entryPoints: entries.map(entry => join(root, `src/${entry}.ts`)),
+    entryPoints: [...entries, registration].map(entry => join(root, `src/${entry}.ts`)),
     outdir: dist,
     format: 'esm',
     write: false,
     metafile: true,
     absWorkingDir: root,
   });
-  return entries.map(entry => [entry, metafile!.outputs[`dist/${entry}.js`]!.exports]);
+  return metafile;
 }

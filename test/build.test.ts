@@ -46,6 +46,13 @@ describe('the folder of the built agent', () => {
     assert.deepEqual(leftOver([...files, ...planted], sources), planted);
   });
 
+  it('has an agent of which nothing is wrapped to be evaluated later', () => {
+    const wrapped = (file: string): number =>
+      readFileSync(join(root, 'dist', file), 'utf8').match(/\b__(?:esm|commonJS)\(/g)?.length ?? 0;
+    assert.notEqual(wrapped('libraries.cjs'), 0);
+    for (const file of ['agent.cjs', 'worker.cjs']) assert.equal(wrapped(file), 0, file);
+  });
+
   it('has every file that the package exports', () => {
     const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { exports: object };
     const named = JSON.stringify(exports).match(/\.\/dist\/[^"]+/g)!;
