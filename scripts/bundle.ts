@@ -1,44 +1,78 @@
-// Bundles the agent: one CommonJS file for each of its threads, which is quick to load, others for what is seldom needed, and thin
-// entries around them.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+// Bundles the agent: one CommonJS file for each of its threads, which is quick to load, others beside it for what is loaded later or
+// by few, and thin entries around them.
+import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 
 const root = resolve(import.meta.dirname, '..');
 const dist = join(root, 'dist');
+const source = join(root, 'src');
 
-/** What runs in the application's thread, by the module that other packages import. */
-const entries = ['index', 'sdk', 'instrument/pino', 'instrument/prom-client'];
-/** What is loaded by those applications alone that ask for it. */
-const seldom = ['configuration-file', 'metrics-page', 'profile/slow-profiler'];
-/** The loop between ring and collector, in a thread of its own or without one. */
-const loops = ['worker', 'delivery'];
+/** What runs in the application's thread from the start, by the module that other packages import. Modules are relative to `src/`. */
+const entries = ['index', 'instrument/pino', 'instrument/prom-client'];
 /** What starts it. */
 const registration = 'instrument/registration';
-/** The entries in one file, so that there is one copy of every module however the agent is loaded. */
-const agent = [...entries, registration].map(entry => `export * from './src/${entry}.ts';`).join('\n');
+/** What runs there for those alone that import it. */
+const seldom = ['sdk'];
+/** The loop between ring and collector, in a thread of its own. */
+const loop = 'transport/worker';
+const doctor = 'doctor/main';
+const API = '@opentelemetry/api';
 
-const installation = readFileSync(join(root, 'src/instrument/installation.ts'), 'utf8');
-const lazy = /\brequire\('\.\/([\w-]+)\.ts'\)/g;
-/** Instrumentations that are evaluated when their library is loaded, by their names. */
-const lazyModules = [...installation.matchAll(lazy)].map(
-  ([, name]) => `get '${name}'() { return require('./src/instrument/${name}.ts'); }`,
+/** How a module loads another when it needs it. */
+const lazy = /\brequire\('(\.[\w./-]+)\.ts'\)/g;
+const modules = globSync('**/*.ts', { cwd: source }).map(moduleOf);
+const lazyModules = modules.flatMap(module =>
+  [...textOf(module).matchAll(lazy)].map(([, path]) => join(dirname(module), path!)),
 );
-if (lazyModules.length === 0) throw new Error('installation.ts requires no module of its own any more');
+/** Instrumentations of libraries, which have much in common. */
+const libraries = lazyModules.filter(
+  module => dirname(module) === 'instrument' && !/(metrics|report|stock)$/.test(module),
+);
+/** The files beside the agent's: what each is made of. They have the agent's modules from there, of which there is one copy. */
+const parts: ReadonlyMap<string, string> = new Map([
+  ['libraries', `module.exports = { ${libraries.map(evaluatedLater).join(', ')} };`],
+  ['tricord', allOf(doctor)],
+  ...[...seldom, ...lazyModules]
+    .filter(module => !libraries.includes(module))
+    .map(module => [basename(module), allOf(module)] as const),
+]);
+
+function moduleOf(file: string): string {
+  return file.replace(/\.ts$/, '');
+}
+
+function textOf(module: string): string {
+  return readFileSync(join(source, `${module}.ts`), 'utf8');
+}
+
+function allOf(module: string): string {
+  return `export * from './src/${module}.ts';`;
+}
+
+function evaluatedLater(module: string): string {
+  return `get '${module}'() { return require('./src/${module}.ts'); }`;
+}
 
 /**
- * What a source requires when it needs it has a file of its own. In the agent's it would be wrapped in a function, and so would all
+ * What a module requires when it needs it has a file of its own. In the agent's it would be wrapped in a function, and so would all
  * that it imports: parsed twice, and never constant to the compiler.
  */
 const lazyApart: Plugin = {
   name: 'lazy-apart',
   setup({ onLoad }) {
-    onLoad({ filter: /src\/instrument\/installation\.ts$/ }, () => ({
-      contents: installation.replaceAll(lazy, "require('./libraries.cjs')['$1']"),
-      loader: 'ts',
-    }));
+    onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, ({ path }) => {
+      const module = moduleOf(relative(source, path));
+      const fromFile = (_: string, to: string): string => requireOf(join(dirname(module), to));
+      return { contents: textOf(module).replaceAll(lazy, fromFile), loader: 'ts' };
+    });
   },
 };
+
+function requireOf(module: string): string {
+  const isLibrary = libraries.includes(module);
+  return isLibrary ? `require('./libraries.cjs')['${module}']` : `require('./${basename(module)}.cjs')`;
+}
 
 const LINE_LENGTH = 120;
 
@@ -47,7 +81,7 @@ const common = {
   platform: 'node',
   target: 'node22.15',
   logLevel: 'warning',
-  plugins: [lazyApart],
+  absWorkingDir: root,
 } as const satisfies BuildOptions;
 
 /**
@@ -62,70 +96,87 @@ export async function bundle(): Promise<string[]> {
     writeFileSync(file, text);
     written.push(path);
   };
-  const { inputs, outputs } = await agentMetafile();
-  const exported = entries.map(entry => [entry, outputs[`dist/${entry}.js`]!.exports] as const);
-  const all = new Set(['register', ...exported.flatMap(([, names]) => names)]);
-  const libraries = await librariesBeside(new Set(Object.keys(inputs)));
-  write('libraries.cjs', libraries.text);
-  const agentText = await commonJs({ stdin: { contents: withModules(libraries.shared), resolveDir: root } });
+  const agents = await exportsOf(await modulesOf([...entries, registration]));
+  const ofAgent = new FromAgent(new Map([...agents, [API, namesOfApi()]]));
+  for (const [part, contents] of parts) {
+    const code = await commonJs({ stdin: { contents, resolveDir: root }, plugins: [ofAgent.plugin] });
+    write(`${part}.cjs`, part === 'tricord' ? `#!/usr/bin/env node\n${code}` : code);
+  }
+  const contents = [...[...entries, registration].map(allOf), ...ofAgent.lent()].join('\n');
+  const exported = await exportsOf([...entries, ...seldom]);
+  const names = entries.flatMap(entry => exported.get(entry)!);
   // Never run: tells who imports it as an ES module what there is to import.
-  write('agent.cjs', `${agentText}0 && (module.exports = { ${[...all].join(', ')} });\n`);
-  for (const loop of loops)
-    write(`${loop}.cjs`, await commonJs({ entryPoints: [join(root, `src/transport/${loop}.ts`)] }));
-  for (const part of seldom)
-    write(`${part}.cjs`, await commonJs({ entryPoints: [join(root, `src/${part}.ts`)] }));
-  for (const [entry, names] of exported) {
-    const from = `${'../'.repeat(entry.split('/').length - 1) || './'}agent.cjs`;
-    write(`${entry}.js`, `export { ${names.join(', ')} } from '${from}';\n`);
+  const told = `0 && (module.exports = { ${[...new Set(['register', ...names])].join(', ')} });\n`;
+  write('agent.cjs', `${await commonJs({ stdin: { contents, resolveDir: root } })}${told}`);
+  write('worker.cjs', await commonJs({ entryPoints: [join(source, `${loop}.ts`)] }));
+  for (const [entry, ofEntry] of exported) {
+    const folder = '../'.repeat(entry.split('/').length - 1) || './';
+    const file = seldom.includes(entry) ? basename(entry) : 'agent';
+    write(`${entry}.js`, `export { ${ofEntry.join(', ')} } from '${folder}${file}.cjs';\n`);
   }
   write('register.js', "import { register } from './agent.cjs';\n\nregister();\n");
   write('register.cjs', "require('./agent.cjs').register();\n");
   write('register.d.cts', 'export {};\n');
-  const doctor = await commonJs({ entryPoints: [join(root, 'src/doctor/main.ts')] });
-  write('tricord.cjs', `#!/usr/bin/env node\n${doctor.replace(/^#!.*\n/m, '')}`);
   // The collector's, and a copy of its own: it has no state, and the agent's file would be more to load.
   const otlp = 'transport/otlp/index';
-  write(`${otlp}.js`, await text({ entryPoints: [join(root, `src/${otlp}.ts`)], format: 'esm' }));
+  write(`${otlp}.js`, await text({ entryPoints: [join(source, `${otlp}.ts`)], format: 'esm' }));
   return written;
 }
 
-/** The agent, and for the libraries' file those of its modules that this needs. */
-function withModules(paths: readonly string[]): string {
-  const imports = paths.map((path, number) => `import * as module${number} from './${path}';`);
-  const members = paths.map((path, number) => `'${path}': module${number}`);
-  return [agent, ...imports, `export const modules = { ${members.join(', ')} };`].join('\n');
-}
+/** What files beside the agent's import of its modules, of which there is one copy: the agent's. */
+class FromAgent {
+  readonly #names: ReadonlyMap<string, readonly string[]>;
+  readonly #used = new Set<string>();
 
-/**
- * The instrumentations that have a file of their own.
- * @param agentModules what they import of these they get from the agent, of which there is to be one copy
- */
-async function librariesBeside(
-  agentModules: ReadonlySet<string>,
-): Promise<{ text: string; shared: string[] }> {
-  const shared = new Set<string>();
-  const fromAgent: Plugin = {
+  /** @param names by module of the agent's, or package in it, what it exports */
+  constructor(names: ReadonlyMap<string, readonly string[]>) {
+    this.#names = names;
+  }
+
+  readonly plugin: Plugin = {
     name: 'from-agent',
-    setup({ onResolve, onLoad }) {
-      onResolve({ filter: /^\..*\.ts$/ }, ({ path, resolveDir }) => {
-        const file = relative(root, join(resolveDir, path));
-        if (!agentModules.has(file)) return undefined;
-        shared.add(file);
-        return { path: file, namespace: 'agent' };
+    setup: ({ onResolve, onLoad }) => {
+      onResolve({ filter: /^\..*\.ts$|^@/ }, ({ path, resolveDir }) => {
+        const module = path.startsWith('@') ? path : moduleOf(relative(source, join(resolveDir, path)));
+        if (!this.#names.has(module)) return undefined;
+        this.#used.add(module);
+        return { path: module, namespace: 'agent' };
       });
       onResolve({ filter: /^\.\/agent\.cjs$/ }, ({ path }) => ({ path, external: true }));
-      onLoad({ filter: /./, namespace: 'agent' }, ({ path }) => ({
-        contents: `module.exports = require('./agent.cjs').modules['${path}'];`,
-      }));
+      onLoad({ filter: /./, namespace: 'agent' }, ({ path: module }) => {
+        const names = `{ ${this.#names.get(module)!.join(', ')} }`;
+        return {
+          contents: `const ${names} = require('./agent.cjs').modules['${module}'];\nexport ${names};`,
+        };
+      });
     },
   };
-  const contents = `module.exports = { ${lazyModules.join(', ')} };`;
-  const libraries = await commonJs({ stdin: { contents, resolveDir: root }, plugins: [fromAgent] });
-  return { text: libraries, shared: [...shared].sort() };
+
+  /** What gives them these modules. */
+  *lent(): Iterable<string> {
+    const members: string[] = [];
+    for (const [number, module] of [...this.#used].sort().entries()) {
+      const names = this.#names.get(module)!.map(name => [name, `${name}_${number}`] as const);
+      yield `import { ${names.map(([name, local]) => `${name} as ${local}`).join(', ')} } from '${module === API ? API : `./src/${module}.ts`}';`;
+      const object = names.map(pair => pair.join(': ')).join(', ');
+      members.push(`get '${module}'() { return { ${object} }; }`);
+    }
+    yield `export const modules = { ${members.join(', ')} };`;
+  }
+}
+
+/** The values that the sources import of it. */
+function namesOfApi(): string[] {
+  const imports = new RegExp(`import \\{([^}]*)\\} from '${API}'`, 'g');
+  const names = modules.flatMap(module =>
+    [...textOf(module).matchAll(imports)].flatMap(([, list]) => list!.split(',')),
+  );
+  return [...new Set(names.map(name => name.trim()))].filter(name => /^\w+$/.test(name));
 }
 
 async function text(options: BuildOptions): Promise<string> {
-  const { outputFiles } = await build({ ...common, ...options, write: false });
+  const plugins = [...(options.plugins ?? []), lazyApart];
+  const { outputFiles } = await build({ ...common, ...options, plugins, write: false });
   return outputFiles![0]!.text;
 }
 
@@ -141,19 +192,33 @@ async function commonJs(options: BuildOptions): Promise<string> {
   });
   // A class that names itself is printed as `Name=class _Name`; programs would see that name.
   const classes = new Set([...code.matchAll(/\b(\w+)=class _\1\b/g)].map(match => match[1]!));
-  return `"use strict";\n${code.replaceAll(/\b_(\w+)\b/g, (whole, name: string) => (classes.has(name) ? name : whole))}`;
+  return `"use strict";\n${code.replace(/^#!.*\n/, '').replaceAll(/\b_(\w+)\b/g, (whole, name: string) => (classes.has(name) ? name : whole))}`;
 }
 
-/** What the agent is made of, and what each entry exports; paths are relative to the root. */
-async function agentMetafile(): Promise<Metafile> {
+/** The modules that these are made of, themselves among them. */
+async function modulesOf(modules: readonly string[]): Promise<string[]> {
+  const { inputs } = await metafileOf(modules);
+  return Object.keys(inputs)
+    .filter(path => path.startsWith('src/'))
+    .map(path => moduleOf(path.slice('src/'.length)));
+}
+
+/** What each of the modules exports but types. */
+async function exportsOf(modules: readonly string[]): Promise<Map<string, string[]>> {
+  const { outputs } = await metafileOf(modules);
+  return new Map(modules.map(module => [module, outputs[`dist/${module}.js`]!.exports]));
+}
+
+async function metafileOf(modules: readonly string[]): Promise<Metafile> {
   const { metafile } = await build({
     ...common,
-    entryPoints: [...entries, registration].map(entry => join(root, `src/${entry}.ts`)),
+    entryPoints: modules.map(module => join(source, `${module}.ts`)),
     outdir: dist,
+    outbase: source,
     format: 'esm',
     write: false,
     metafile: true,
-    absWorkingDir: root,
+    plugins: [lazyApart],
   });
   return metafile;
 }

@@ -1,11 +1,11 @@
 // What the agent is configured with: options in code, the variables, and in the place of OpenTelemetry's the file of OTEL_CONFIG_FILE.
-import type * as File from './configuration-file.ts';
-import type { ReadConfiguration } from './configuration-file.ts';
-import { OptionError } from './errors.ts';
-import { CheckedView } from './metrics/view.ts';
+import { createRequire } from 'node:module';
+import type { CheckedView } from './metrics/view.ts';
 import type { Options } from './options.ts';
 import { type ReadOptions, readOptions } from './read-options.ts';
-import { loadSeldom } from './seldom.ts';
+
+// Built, what it requires is in files beside the agent's: see `scripts/bundle.ts`.
+const require = createRequire(import.meta.url);
 
 export interface Configured extends ReadOptions {
   /** Those of the file. */
@@ -20,8 +20,11 @@ export interface Configured extends ReadOptions {
 export function configured(given: Partial<Options>, env: NodeJS.ProcessEnv): Configured {
   const path = env.OTEL_CONFIG_FILE;
   if (!path) return { ...readOptions(given, env), views: [] };
+  const { readConfigurationFile } =
+    require('./configuration-file.ts') as typeof import('./configuration-file.ts');
   const file = readConfigurationFile(path, env);
   const { options, warnings } = readOptions({ ...file.given, ...given }, withoutOtel(env));
+  const { CheckedView } = require('./metrics/view.ts') as typeof import('./metrics/view.ts');
   const views = file.views.map(({ view, path: place }) => new CheckedView(view, place));
   return { options, warnings: [...file.warnings, ...warnings], views };
 }
@@ -29,14 +32,4 @@ export function configured(given: Partial<Options>, env: NodeJS.ProcessEnv): Con
 /** What is left of the variables beside a file. */
 export function withoutOtel(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('OTEL_')));
-}
-
-function readConfigurationFile(path: string, env: NodeJS.ProcessEnv): ReadConfiguration {
-  const file = loadSeldom('configuration-file') as typeof File;
-  try {
-    return file.readConfigurationFile(path, env);
-  } catch (error) {
-    // Of a copy of its own where it is built.
-    throw new OptionError((error as Error).message);
-  }
 }

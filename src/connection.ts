@@ -1,5 +1,6 @@
 // Opens the transport as the options say, for the agent and for the stock SDK's components alike; and what makes profiles.
 import { randomBytes } from 'node:crypto';
+import { createRequire } from 'node:module';
 import type { CollectorWatch } from './collector-watch.ts';
 import { processClock } from './context/clock.ts';
 import { ObservabilityContext } from './context/observability-context.ts';
@@ -7,14 +8,15 @@ import { limits } from './limits.ts';
 import { Notices } from './notices.ts';
 import type { Options } from './options.ts';
 import { readPem } from './pem.ts';
-import type * as Profile from './profile/slow-profiler.ts';
 import type { SlowProfiler } from './profile/slow-profiler.ts';
 import { encodeResource } from './resource-message.ts';
-import { loadSeldom } from './seldom.ts';
 import { checkTls, type EndpointOptions, parseEndpoint } from './transport/endpoint.ts';
 import { compileFields } from './transport/otlp/field-rules.ts';
 import type { AttributeList } from './transport/otlp/record.ts';
 import { Transport } from './transport/transport.ts';
+
+// Built, what it requires is in a file beside the agent's: see `scripts/bundle.ts`.
+const require = createRequire(import.meta.url);
 
 /** What whoever runs the application should know. */
 export const notices: Notices = new Notices(text => process.stderr.write(text));
@@ -80,7 +82,8 @@ export function openProfiler(
   resource: AttributeList,
   say: (line: string) => void,
 ): SlowProfiler {
-  const { SlowProfiler } = loadSeldom('profile/slow-profiler') as typeof Profile;
+  const { SlowProfiler } =
+    require('./profile/slow-profiler.ts') as typeof import('./profile/slow-profiler.ts');
   return new SlowProfiler({
     ...endpointOf(options),
     protocol: options.protocol,

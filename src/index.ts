@@ -1,4 +1,5 @@
 // `tricord`: starts the agent and wires its parts; the public API.
+import { createRequire } from 'node:module';
 import { isMainThread } from 'node:worker_threads';
 import { context, diag, logs, metrics, propagation, trace } from '@opentelemetry/api';
 import { CollectorWatch } from './collector-watch.ts';
@@ -11,18 +12,16 @@ import { Propagator } from './context/propagator.ts';
 import { detectThreadResource } from './context/thread-resource.ts';
 import { OptionError } from './errors.ts';
 import { flushAtExit } from './exit.ts';
-import { ExportDurations } from './export-durations.ts';
 import { LoggerProvider } from './log/logger-provider.ts';
+import { afterLoading } from './metrics/after-loading.ts';
 import { MeterProvider, type MeterProviderOptions } from './metrics/meter-provider.ts';
-import { processProducers, registerMetricProducer } from './metrics/metric-producer.ts';
+import { processProducers } from './metrics/metric-producer.ts';
 import { ThreadShare } from './metrics/thread-share.ts';
-import { type CheckedView, checkedViews, type View } from './metrics/view.ts';
-import type * as Page from './metrics-page.ts';
+import type { CheckedView, View } from './metrics/view.ts';
+import type { OpenPage } from './metrics-page.ts';
 import { diagLevel, diagLogger } from './notices.ts';
 import type { Options } from './options.ts';
 import type { SlowProfiler } from './profile/slow-profiler.ts';
-import { loadSeldom } from './seldom.ts';
-import { exportersOf, observeSdk } from './self-metrics.ts';
 import { startLine } from './start-line.ts';
 import type { OtelSampler } from './trace/plugged-sampler.ts';
 import { ConsistentSampler } from './trace/sampler.ts';
@@ -30,12 +29,13 @@ import { createSampling, type Sampling } from './trace/sampling.ts';
 import type { SlowRoots, SpanLimits } from './trace/span.ts';
 import { TracerProvider } from './trace/tracer-provider.ts';
 import { compileFields } from './transport/otlp/field-rules.ts';
-import { type AttributeList, Signal, type SignalName } from './transport/otlp/record.ts';
+import type { AttributeList } from './transport/otlp/record.ts';
 import type { TransportStats } from './transport/stats.ts';
 import type { Transport } from './transport/transport.ts';
 
 export { ObservabilityContext } from './context/observability-context.ts';
 export { OptionError, TricordError } from './errors.ts';
+export { afterLoading } from './metrics/after-loading.ts';
 export {
   type MetricClock,
   type MetricProducer,
@@ -85,6 +85,9 @@ export interface Tricord {
   shutdown(): Promise<boolean>;
 }
 
+// Built, what it requires is in files beside the agent's: see `scripts/bundle.ts`.
+const require = createRequire(import.meta.url);
+
 const NANOS_PER_MS = 1e6;
 
 let running: Tricord | undefined;
@@ -103,7 +106,7 @@ export function start({ sampler, views = [], ...given }: StartOptions = {}): Tri
   const { options, warnings, views: fileViews } = configured(given, process.env);
   if (options.logLevel !== 'none') for (const warning of warnings) notices.say(warning);
   if (options.disabled) return undefined;
-  running = new Agent(options, { sampler, views: [...checkedViews(views), ...fileViews] });
+  running = new Agent(options, { sampler, views: [...checked(views), ...fileViews] });
   return running;
 }
 
@@ -127,6 +130,13 @@ interface Beyond {
   readonly views: readonly CheckedView[];
 }
 
+/** @throws OptionError for one that cannot be used */
+function checked(views: readonly View[]): readonly CheckedView[] {
+  if (views.length === 0) return [];
+  const { checkedViews } = require('./metrics/view.ts') as typeof import('./metrics/view.ts');
+  return checkedViews(views);
+}
+
 class Agent implements Tricord {
   readonly options: Readonly<Options>;
   readonly #plugged: OtelSampler | undefined;
@@ -135,7 +145,7 @@ class Agent implements Tricord {
   readonly #meters: MeterProvider;
   /** In a worker thread whose measurements the main thread adds to its own. */
   readonly #share: ThreadShare | undefined;
-  #page: Page.OpenPage | undefined;
+  #page: OpenPage | undefined;
   readonly #tracers: TracerProvider | undefined;
   readonly #loggers: LoggerProvider | undefined;
   readonly #profiler: SlowProfiler | undefined;
@@ -207,7 +217,7 @@ class Agent implements Tricord {
         () => this.flush(),
         () => this.#transport.isSpawning,
       );
-    if (this.options.sdkMetrics) this.#measureItself();
+    if (this.options.sdkMetrics) afterLoading(() => this.#measureItself());
     if (this.#exports || this.#share !== undefined) this.#meters.start();
     if (isMainThread) this.#openPage(resource);
   }
@@ -215,7 +225,7 @@ class Agent implements Tricord {
   #openPage(resource: AttributeList): void {
     const address = pageAddress(this.options);
     if (address === undefined) return;
-    const { openPage } = loadSeldom('metrics-page') as typeof Page;
+    const { openPage } = require('./metrics-page.ts') as typeof import('./metrics-page.ts');
     this.#page = openPage({
       ...address,
       resource,
@@ -227,22 +237,20 @@ class Agent implements Tricord {
   }
 
   #measureItself(): void {
-    const way = { endpoint: new URL(this.options.endpoint), protocol: this.options.protocol };
-    this.#timeCollection = observeSdk(this.#meters.getMeter('tricord/sdk'), {
-      ...way,
+    const { measureSdk } = require('./self-metrics.ts') as typeof import('./self-metrics.ts');
+    const measured = measureSdk(this.#meters.getMeter('tricord/sdk'), {
+      endpoint: new URL(this.options.endpoint),
+      protocol: this.options.protocol,
       spans: this.#tracers?.counters,
       logs: this.#loggers?.counters,
       metrics: this.#meters.counters,
       profiles: this.#profiler?.counters,
       ratio: () => this.#ratio(),
       stats: () => this.stats(),
+      durations: signal => this.#transport.durations(signal),
     });
-    const exporters = exportersOf(way);
-    const sources = (Object.keys(Signal) as SignalName[]).map(name => ({
-      attributes: exporters[name],
-      durations: () => this.#transport.durations(Signal[name]),
-    }));
-    this.#forgetDurations = registerMetricProducer(new ExportDurations(sources));
+    this.#timeCollection = measured.timeCollection;
+    this.#forgetDurations = measured.forgetDurations;
   }
 
   /** What another SDK has registered before stays with that. */

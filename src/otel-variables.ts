@@ -269,9 +269,9 @@ function asGeneral(
   return url.endsWith(path) ? url.slice(0, -path.length) : undefined;
 }
 
-/** Variables of ours or OpenTelemetry's, in whatever case, that neither the specification nor the options table knows. */
-export function isUnknown(name: string, options: readonly string[]): boolean {
-  return /^(TRICORD|OTEL)_/i.test(name) && !options.includes(name) && !fates.has(name) && !isForeign(name);
+/** Whether the specification does not know a variable of ours or OpenTelemetry's either, and it is nobody else's. */
+export function isUnknown(name: string): boolean {
+  return !fates.has(name) && !isForeign(name);
 }
 
 /** Whether a variable is for somebody else who shares the environment. */

@@ -1,9 +1,13 @@
 // Takes each option from code, the environment or its default, and says what of the environment is of no effect.
+import { createRequire } from 'node:module';
 import { OptionError } from './errors.ts';
 import { nearest } from './nearest.ts';
 import { type Option, printable } from './option-kinds.ts';
 import { type Options, optionTable } from './options.ts';
-import { isUnknown, knownVariables, standing } from './otel-variables.ts';
+import type { Standing } from './otel-variables.ts';
+
+// Built, what it requires is in a file beside the agent's: see `scripts/bundle.ts`.
+const require = createRequire(import.meta.url);
 
 /** The default endpoint is another one there (OTLP specification, "Default port"). */
 const OTLP_HTTP_ENDPOINT = 'http://127.0.0.1:4318';
@@ -26,8 +30,8 @@ export function readOptions(given: Partial<Options> = {}, env: NodeJS.ProcessEnv
     const name = `${signal.toLowerCase()}Exporter` as 'metricsExporter';
     return !['none', 'prometheus'].includes(given[name] ?? env[optionTable[name].env]?.toLowerCase() ?? '');
   };
-  const { env: settled, origins, warnings: ineffective } = standing(env, variables, sends);
-  const warnings = [...unknownVariables(env, variables), ...ineffective];
+  const { env: settled, origins, warnings: ineffective } = standingOf(env, variables, sends);
+  const warnings = [...ineffective];
   for (const name of Object.keys(given)) {
     if (!names.includes(name as keyof Options)) {
       throw new OptionError(`Unknown option "${name}". Did you mean "${nearest(name, names)}"?`);
@@ -65,10 +69,23 @@ export function readOptions(given: Partial<Options> = {}, env: NodeJS.ProcessEnv
   return { options, warnings };
 }
 
-/** Most likely they are misspelled; those of other languages' SDKs are left alone. */
-function unknownVariables(env: NodeJS.ProcessEnv, variables: readonly string[]): string[] {
+/** What the environment says by the options' own variables; what else there is of ours or of OpenTelemetry's is looked at where there is any. */
+function standingOf(
+  env: NodeJS.ProcessEnv,
+  variables: readonly string[],
+  sends: (signal: string) => boolean,
+): Standing {
+  const others = Object.keys(env).filter(
+    name => /^(TRICORD|OTEL)_/i.test(name) && env[name] !== '' && !variables.includes(name),
+  );
+  if (others.length === 0) return { env, origins: new Map(), warnings: [] };
+  const { isUnknown, knownVariables, standing } =
+    require('./otel-variables.ts') as typeof import('./otel-variables.ts');
+  const { warnings, ...found } = standing(env, variables, sends);
   const known = knownVariables(variables);
-  return Object.keys(env)
-    .filter(name => env[name] !== '' && isUnknown(name, variables))
+  // Most likely they are misspelled.
+  const unknown = others
+    .filter(isUnknown)
     .map(name => `${name} is ignored: there is no such variable. Did you mean ${nearest(name, known)}?`);
+  return { ...found, warnings: [...unknown, ...warnings] };
 }

@@ -6,11 +6,14 @@ import {
   type Observable,
   ROOT_CONTEXT,
 } from '@opentelemetry/api';
+import { ExportDurations } from './export-durations.ts';
 import type { LogCounters } from './log/logger.ts';
 import type { MetricCounters } from './metrics/metric-counters.ts';
+import { registerMetricProducer } from './metrics/metric-producer.ts';
 import type { ProfileCounters } from './profile/slow-profiler.ts';
 import type { TraceCounters } from './trace/span-record.ts';
-import type { SignalName } from './transport/otlp/record.ts';
+import type { Durations } from './transport/control.ts';
+import { Signal, type SignalName } from './transport/otlp/record.ts';
 import type { SignalStats, TransportStats } from './transport/stats.ts';
 
 export interface SdkSources {
@@ -23,12 +26,14 @@ export interface SdkSources {
   /** The share of traces that the options ask for, 0 to 1. */
   ratio(): number;
   stats(): TransportStats;
+  /** How long exports of a signal took. */
+  durations(signal: Signal): { readonly success: Durations; readonly failure: Durations };
   readonly endpoint: URL;
   readonly protocol: 'grpc' | 'http/protobuf';
 }
 
 /** What is known at one collection. */
-interface Moment extends SdkSources {
+interface Moment extends Omit<SdkSources, 'durations'> {
   readonly transport: TransportStats;
 }
 
@@ -83,16 +88,6 @@ const READER: Attributes = {
   'otel.component.type': 'periodic_metric_reader',
   'otel.component.name': 'periodic_metric_reader/0',
 };
-
-/** The attributes of the exporter of each signal. */
-export function exportersOf(
-  sources: Pick<SdkSources, 'endpoint' | 'protocol'>,
-): Readonly<Record<SignalName, Attributes>> {
-  const [traces, metrics, logs] = (['traces', 'metrics', 'logs'] as const).map(signal =>
-    exporter(sources, signal),
-  );
-  return { traces: traces!, metrics: metrics!, logs: logs! };
-}
 
 /** The exporter of a signal: both the stream and plain OTLP/gRPC carry OTLP requests over gRPC. */
 function exporter(
@@ -322,11 +317,31 @@ const rows: readonly Row[] = [
   causeless(profiles),
 ];
 
-/**
- * Observes all of it once per collection: nothing of this is on the way of a span, a measurement or a log record.
- * @returns takes the duration of each collection, in seconds
- */
-export function observeSdk(meter: Meter, sources: SdkSources): (seconds: number) => void {
+/** What is told of collections from then on, and how to leave the process's producers again. */
+export interface SdkMeasures {
+  timeCollection(seconds: number): void;
+  forgetDurations(): void;
+}
+
+/** Observes all of it once per collection: nothing of this is on the way of a span, a measurement or a log record. */
+export function measureSdk(meter: Meter, sources: SdkSources): SdkMeasures {
+  observeSdk(meter, sources);
+  const duration = meter.createHistogram('otel.sdk.metric_reader.collection.duration', {
+    description: 'The duration of the collect operation of the metric reader.',
+    unit: 's',
+    advice: { explicitBucketBoundaries: COLLECTION_BOUNDS_SECONDS },
+  });
+  const exports = signals.map(signal => ({
+    attributes: exporter(sources, signal),
+    durations: () => sources.durations(Signal[signal]),
+  }));
+  return {
+    timeCollection: seconds => duration.record(seconds, READER, ROOT_CONTEXT),
+    forgetDurations: registerMetricProducer(new ExportDurations(exports)),
+  };
+}
+
+export function observeSdk(meter: Meter, sources: Omit<SdkSources, 'durations'>): void {
   const instruments = rows.map(row => ({ row, instrument: create(meter, row) }));
   const observe = (result: BatchObservableResult): void => {
     const moment: Moment = { ...sources, transport: sources.stats() };
@@ -337,12 +352,6 @@ export function observeSdk(meter: Meter, sources: SdkSources): (seconds: number)
     observe,
     instruments.map(({ instrument }) => instrument),
   );
-  const duration = meter.createHistogram('otel.sdk.metric_reader.collection.duration', {
-    description: 'The duration of the collect operation of the metric reader.',
-    unit: 's',
-    advice: { explicitBucketBoundaries: COLLECTION_BOUNDS_SECONDS },
-  });
-  return seconds => duration.record(seconds, READER, ROOT_CONTEXT);
 }
 
 function create(meter: Meter, { name, kind, unit, description }: Row): Observable {

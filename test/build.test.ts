@@ -8,26 +8,11 @@ import { root } from './source-tree.ts';
 /** Files of a build that none of these sources would have made. */
 function leftOver(files: readonly string[], sources: readonly string[]): string[] {
   const running = [
-    ...[
-      'agent.cjs',
-      'libraries.cjs',
-      'worker.cjs',
-      'delivery.cjs',
-      'tricord.cjs',
-      'register.cjs',
-      'register.d.cts',
-      'register.js',
-      'index.js',
-    ],
-    ...[
-      'configuration-file.cjs',
-      'metrics-page.cjs',
-      'profile/slow-profiler.cjs',
-      'sdk.js',
-      'instrument/pino.js',
-      'instrument/prom-client.js',
-      'transport/otlp/index.js',
-    ],
+    ...['agent.cjs', 'worker.cjs', 'tricord.cjs', 'register.cjs', 'register.d.cts', 'register.js'],
+    ...['libraries.cjs', 'delivery.cjs', 'runtime-metrics.cjs', 'self-metrics.cjs', 'slow-profiler.cjs'],
+    ...['configuration-file.cjs', 'exponential-histogram.cjs', 'metrics-page.cjs', 'otel-variables.cjs'],
+    ...['sdk.cjs', 'start-report.cjs', 'stock.cjs', 'view.cjs'],
+    ...['index.js', 'sdk.js', 'instrument/pino.js', 'instrument/prom-client.js', 'transport/otlp/index.js'],
   ];
   const made = new Set([...running, ...sources.map(source => source.replace(/\.ts$/, '.d.ts'))]);
   return files.filter(file => !made.has(file));

@@ -31,12 +31,12 @@ const table: readonly { readonly from: RegExp; readonly may: RegExp }[] = [
     may: /^src\/instrument\/|^src\/index\.ts$|^node:|^@opentelemetry\/|^pino$|^prom-client$/,
   },
   {
-    from: /^src\/(options|read-options|option-kinds|otel-variables|sampling-rules|nearest|limits|errors|exit|seldom)\.ts$/,
+    from: /^src\/(options|read-options|option-kinds|otel-variables|sampling-rules|nearest|limits|errors|exit)\.ts$/,
     may: /^src\/(errors|limits|options|option-kinds|otel-variables|sampling-rules|nearest)\.ts$|^node:/,
   },
   {
     from: /^src\/(notices|collector-watch|self-metrics|export-durations)\.ts$/,
-    may: /^src\/(trace|metrics|log|profile|context|transport)\/|^src\/options\.ts$|^@opentelemetry\//,
+    may: /^src\/(trace|metrics|log|profile|context|transport)\/|^src\/(options|export-durations)\.ts$|^@opentelemetry\//,
   },
   { from: /^src\/profile\//, may: /^src\/(profile|context|transport)\/|^src\/limits\.ts$|^node:/ },
   { from: /^src\/pem\.ts$/, may: /^src\/(options|option-kinds|errors)\.ts$|^node:/ },
@@ -45,7 +45,7 @@ const table: readonly { readonly from: RegExp; readonly may: RegExp }[] = [
   { from: /^src\/doctor\//, may: /^src\/(?!index\.ts|register\.ts)|^node:|^@opentelemetry\// },
   {
     from: /^src\/configuration(-file|-tree|-views)?\.ts$/,
-    may: /^src\/(configuration-(file|tree|views)|metrics\/view|options|read-options|errors|seldom)\.ts$|^node:|^yaml$/,
+    may: /^src\/(configuration-(file|tree|views)|metrics\/view|options|read-options|errors)\.ts$|^node:|^yaml$/,
   },
   {
     from: /^src\/(index|sdk|connection|sdk-connection)\.ts$/,

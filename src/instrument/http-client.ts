@@ -16,6 +16,7 @@ import {
   setMethod,
   splitAuthority,
 } from './http-conventions.ts';
+import { lazily } from './lazily.ts';
 
 const CLIENT = { kind: SpanKind.CLIENT } as const;
 const CALL = Symbol('tricord.client-call');
@@ -62,8 +63,10 @@ interface ObservedRequest extends ClientRequest {
 
 /** Observes every request of node:http and node:https in this thread, from the next one on. */
 export function instrumentHttpClient(): void {
-  const client = new HttpClient();
-  listen<{ request: ObservedRequest }>('http.client.request.created', ({ request }) => client.start(request));
+  const client = lazily(() => new HttpClient());
+  listen<{ request: ObservedRequest }>('http.client.request.created', ({ request }) =>
+    client().start(request),
+  );
   listen<{ request: ObservedRequest; error: unknown }>('http.client.request.error', ({ request, error }) => {
     const call = request[CALL];
     if (call !== undefined) call.error = error;

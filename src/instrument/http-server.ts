@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Tracer } from '@opentelemetry/api';
 import { propagation, trace } from '@opentelemetry/api';
-import { ObservabilityContext } from '../index.ts';
+import { afterLoading, ObservabilityContext } from '../index.ts';
 import { listen } from './channel.ts';
 import { HTTP_SCOPE } from './http-conventions.ts';
 import { HttpServerCall } from './http-server-call.ts';
@@ -17,6 +17,7 @@ import {
   schemeOf,
   schemeOfConnection,
 } from './http-server-request.ts';
+import { lazily } from './lazily.ts';
 import { addServedCalls, routeOf } from './served-request.ts';
 
 const CONTEXT = Symbol('tricord.server-context');
@@ -76,10 +77,11 @@ function callOf(request: ServedRequest, socket: ServedSocket | null): ServerCall
 
 /** Observes every server of node:http and node:https in this thread, from the next request on. */
 export function instrumentHttpServer(): void {
-  const server = new HttpServer();
+  const server = lazily(() => new HttpServer());
+  afterLoading(server); // The first request need not wait for it.
   addServedCalls(request => callOf(request as ServedRequest, request.socket));
-  listen<ServerMessage>('http.server.request.start', message => server.start(message));
-  listen<ServerMessage>('http.server.response.finish', message => server.finish(message));
+  listen<ServerMessage>('http.server.request.start', message => server().start(message));
+  listen<ServerMessage>('http.server.response.finish', message => server().finish(message));
 }
 
 class HttpServer {

@@ -1,11 +1,9 @@
-// Client spans and metrics of node:http2, a stream each, read from the channels that Node publishes on: 24 and later.
+// Client spans and metrics of node:http2, a stream each.
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import type { Histogram, Span, TextMapSetter, Tracer } from '@opentelemetry/api';
 import { metrics, propagation, SpanKind, trace } from '@opentelemetry/api';
 import { ObservabilityContext } from '../index.ts';
-import { listen } from './channel.ts';
 import { attempt } from './fault.ts';
-import { isGrpcObserved } from './grpc.ts';
 import {
   createClientDuration,
   defaultPort,
@@ -18,10 +16,10 @@ import {
   setMethod,
   splitAuthority,
 } from './http-conventions.ts';
-import { HTTP2_VERSION, isGrpc } from './http2-streams.ts';
+import { HTTP2_VERSION, isGrpc, isGrpcObserved } from './http2-streams.ts';
 
 const CLIENT = { kind: SpanKind.CLIENT } as const;
-const CALL = Symbol('tricord.client-stream-call');
+const CALL: unique symbol = Symbol('tricord.client-stream-call');
 const NGHTTP2_CANCEL = 8;
 
 /** Headers as they are given to `request()`: an object, or names and values in turn. */
@@ -31,7 +29,7 @@ interface AskedStream extends ClientHttp2Stream {
   [CALL]?: StreamCall;
 }
 
-interface StreamMessage {
+export interface StreamMessage {
   readonly stream: AskedStream;
   readonly headers: IncomingHttpHeaders;
 }
@@ -58,23 +56,7 @@ class StreamCall {
   }
 }
 
-/**
- * Observes every HTTP/2 request in this thread, from the next one on.
- *
- * The channels tell of a request when its headers are packed already, so the context is put among them in the method of
- * sessions that makes requests. That is reached by the first session that makes one: the very first request of the process has
- * a span, but does not carry it. The alternative costs every application 5 to 20 ms: to load node:http2 when it starts.
- */
-export function instrumentHttp2Client(): void {
-  const client = new Http2Client();
-  listen<StreamMessage>('http2.client.stream.created', message => client.start(message));
-  listen<StreamMessage>('http2.client.stream.finish', ({ stream, headers }) => {
-    const call = stream[CALL];
-    if (call !== undefined) call.statusCode = Number(headers[':status']);
-  });
-}
-
-class Http2Client {
+export class Http2Client {
   readonly #tracer: Tracer = trace.getTracer(HTTP_SCOPE);
   readonly #duration: Histogram = createClientDuration(metrics.getMeter(HTTP_SCOPE));
   readonly #close: (this: AskedStream) => void;
@@ -101,6 +83,12 @@ class Http2Client {
     stream[CALL] = call;
     describeRequest(call, headers, session as ClientHttp2Session);
     stream.once('close', this.#close);
+  }
+
+  /** The response begins. */
+  respond({ stream, headers }: StreamMessage): void {
+    const call = stream[CALL];
+    if (call !== undefined) call.statusCode = Number(headers[':status']);
   }
 
   /** Undefined when the request is not observed: a tunnel, somebody else's, who has a span for it, or our own. */

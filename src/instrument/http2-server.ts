@@ -1,41 +1,35 @@
-// Server spans and metrics of node:http2, a stream each, read from the channels that Node publishes on: 24 and later.
+// Server spans and metrics of node:http2, a stream each.
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Tracer } from '@opentelemetry/api';
 import { trace } from '@opentelemetry/api';
 import { ObservabilityContext } from '../index.ts';
-import { listen } from './channel.ts';
-import { isGrpcObserved } from './grpc.ts';
 import { HTTP_SCOPE } from './http-conventions.ts';
 import { HttpServerCall } from './http-server-call.ts';
 import { ServerMetrics } from './http-server-metrics.ts';
 import { contextOf, type RequestHead, schemeOf } from './http-server-request.ts';
-import { HTTP2_VERSION, isGrpc } from './http2-streams.ts';
+import { HTTP2_VERSION, isGrpc, isGrpcObserved } from './http2-streams.ts';
 import { addServedCalls, routeOf } from './served-request.ts';
 
-const CALL = Symbol('tricord.server-stream-call');
+const CALL: unique symbol = Symbol('tricord.server-stream-call');
 
 interface ServedStream extends ServerHttp2Stream {
   [CALL]?: HttpServerCall | undefined;
 }
 
-interface StreamMessage {
+export interface StreamMessage {
   readonly stream: ServedStream;
   readonly headers: IncomingHttpHeaders;
 }
 
-/** Observes every HTTP/2 server in this thread, by its streams and by its requests, from the next one on. */
-export function instrumentHttp2Server(): void {
-  const server = new Http2Server();
-  addServedCalls(request => (request as IncomingMessage & { stream?: ServedStream }).stream?.[CALL]);
-  listen<StreamMessage>('http2.server.stream.created', message => server.start(message));
-  listen<StreamMessage>('http2.server.stream.close', ({ stream }) => server.end(stream));
-}
-
-class Http2Server {
+export class Http2Server {
   readonly #tracer: Tracer = trace.getTracer(HTTP_SCOPE);
   readonly #metrics: ServerMetrics = ServerMetrics.get();
+
+  constructor() {
+    addServedCalls(request => (request as IncomingMessage & { stream?: ServedStream }).stream?.[CALL]);
+  }
 
   /**
    * The request has arrived, and the application will be told at the next tick, in the context that is entered here. Left out
@@ -53,7 +47,7 @@ class Http2Server {
     ObservabilityContext.enter(call.context);
   }
 
-  end(stream: ServedStream): void {
+  end({ stream }: StreamMessage): void {
     const call = stream[CALL];
     if (call === undefined) return;
     call.end(this.#metrics.durations, call.context, routeOf(call, undefined), statusOf(stream));

@@ -1,27 +1,23 @@
 // Every instrumentation by its name, and which of them are asked for.
 
 import { createRequire } from 'node:module';
-import type { Options } from '../index.ts';
+import { afterLoading, type Options } from '../index.ts';
 import { instrumentConsole } from './console.ts';
 import { instrumentExpress } from './express.ts';
 import { instrumentFastify } from './fastify.ts';
 import { reportFault, tell } from './fault.ts';
 import { instrumentGraphql } from './graphql.ts';
-import { instrumentGrpc } from './grpc.ts';
 import { instrumentHono } from './hono.ts';
 import { instrumentHttpClient } from './http-client.ts';
 import { instrumentHttpServer } from './http-server.ts';
-import { instrumentHttp2Client } from './http2-client.ts';
-import { instrumentHttp2Server } from './http2-server.ts';
+import { instrumentHttp2Client, instrumentHttp2Server } from './http2.ts';
 import { onPackageLoad } from './module-hooks.ts';
 import { instrumentLoadedPino } from './pino.ts';
 import { instrumentPromClient } from './prom-client.ts';
-import { instrumentRedis } from './redis.ts';
-import { startRuntimeMetricsLater } from './runtime-metrics.ts';
 import { instrumentSqlite } from './sqlite.ts';
 import { instrumentUndici } from './undici.ts';
 
-// Built, what it requires is in one file beside the agent's: see `scripts/bundle.ts`.
+// Built, what it requires is in files beside the agent's: see `scripts/bundle.ts`.
 const require = createRequire(import.meta.url);
 
 /**
@@ -55,7 +51,11 @@ const instrumentations: ReadonlyMap<string, () => void> = new Map([
   ['fastify', instrumentFastify],
   whenUsed('koa', () => (require('./koa.ts') as typeof import('./koa.ts')).instrumentKoa()),
   ['hono', instrumentHono],
-  ['grpc', instrumentGrpc],
+  whenUsed(
+    'grpc',
+    () => (require('./grpc.ts') as typeof import('./grpc.ts')).instrumentGrpc(),
+    '@grpc/grpc-js',
+  ),
   ['graphql', instrumentGraphql],
   whenUsed('pg', () => (require('./pg.ts') as typeof import('./pg.ts')).instrumentPg(), 'pg-pool'),
   whenUsed('mysql2', () => (require('./mysql2.ts') as typeof import('./mysql2.ts')).instrumentMysql2()),
@@ -64,7 +64,11 @@ const instrumentations: ReadonlyMap<string, () => void> = new Map([
     (require('./better-sqlite3.ts') as typeof import('./better-sqlite3.ts')).instrumentBetterSqlite3(),
   ),
   whenUsed('ioredis', () => (require('./ioredis.ts') as typeof import('./ioredis.ts')).instrumentIoredis()),
-  ['redis', instrumentRedis],
+  whenUsed(
+    'redis',
+    () => (require('./redis.ts') as typeof import('./redis.ts')).instrumentRedis(),
+    '@redis/client',
+  ),
   whenUsed('mongodb', () => (require('./mongodb.ts') as typeof import('./mongodb.ts')).instrumentMongodb()),
   whenUsed('amqplib', () => (require('./amqplib.ts') as typeof import('./amqplib.ts')).instrumentAmqplib()),
   whenUsed('kafkajs', () => (require('./kafkajs.ts') as typeof import('./kafkajs.ts')).instrumentKafkajs()),
@@ -74,7 +78,13 @@ const instrumentations: ReadonlyMap<string, () => void> = new Map([
   ['pino', instrumentLoadedPino],
   whenUsed('winston', () => (require('./winston.ts') as typeof import('./winston.ts')).instrumentWinston()),
   ['prom-client', () => onPackageLoad('prom-client', instrumentPromClient)],
-  ['runtime-metrics', startRuntimeMetricsLater],
+  [
+    'runtime-metrics',
+    () =>
+      afterLoading(() => {
+        (require('./runtime-metrics.ts') as typeof import('./runtime-metrics.ts')).startRuntimeMetrics();
+      }),
+  ],
 ]);
 /** What `all` leaves out: it is installed where it is named. */
 const namedOnly: ReadonlySet<string> = new Set(['console']);

@@ -1,11 +1,13 @@
 // What `tricord/register` does: starts the agent and instruments the application's libraries, once per thread.
+import { createRequire } from 'node:module';
 import { workerData } from 'node:worker_threads';
-import { readableOptions, start, type Tricord } from '../index.ts';
+import { type Options, readableOptions, start, type Tricord } from '../index.ts';
 import { beSilent, reportFault, tell } from './fault.ts';
 import { installInstrumentations, selectedInstrumentations } from './installation.ts';
 import { isSupportedNode, NODE_MIN } from './node-version.ts';
-import { reportStart } from './start-report.ts';
-import { installStockInstrumentations, judgeStockNames } from './stock.ts';
+
+// Built, what it requires is in files beside the agent's: see `scripts/bundle.ts`.
+const require = createRequire(import.meta.url);
 
 const REGISTERED = Symbol.for('tricord.registered');
 
@@ -21,13 +23,21 @@ export function register(): void {
   if (agent === undefined) return;
   try {
     if (agent.options.logLevel === 'none') beSilent();
-    if (agent.options.doctor) reportStart(agent.options);
+    if (agent.options.doctor) report(agent.options);
     const own = installInstrumentations(agent.options);
-    installStockInstrumentations(agent.options.otelInstrumentations, own);
+    const { otelInstrumentations } = agent.options;
+    if (otelInstrumentations.length > 0) stock().installStockInstrumentations(otelInstrumentations, own);
   } catch (error) {
     reportFault('the start', error);
   }
 }
+
+function report(options: Readonly<Options>): void {
+  const { reportStart } = require('./start-report.ts') as typeof import('./start-report.ts');
+  reportStart(options);
+}
+
+const stock = (): typeof import('./stock.ts') => require('./stock.ts') as typeof import('./stock.ts');
 
 /** Undefined where there is to be no agent, or can be none. */
 function started(): Tricord | undefined {
@@ -45,7 +55,7 @@ function judgeNames(): void {
   const options = readableOptions();
   if (options === undefined || options.logLevel === 'none') return;
   selectedInstrumentations(options);
-  judgeStockNames(options.otelInstrumentations);
+  if (options.otelInstrumentations.length > 0) stock().judgeStockNames(options.otelInstrumentations);
 }
 
 /** Threads inherit `--require`. One of thread-stream's only moves lines that the thread which logs them has seen. */

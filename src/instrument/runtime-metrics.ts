@@ -42,41 +42,20 @@ interface Source {
  * it costs a timer in native code and a callback per garbage collection, and it does not keep the process alive.
  *
  * Semantic conventions: "Node.js runtime metrics", "V8 JS engine runtime metrics", "Process metrics".
- *
- * @param whenTurning when to begin with what the event loop tells of, its delay and the collections; by default at once
  */
-export function startRuntimeMetrics(
-  meter: Meter = metrics.getMeter('tricord/runtime'),
-  whenTurning: (begin: () => void) => void = begin => begin(),
-): () => void {
-  const sources: Source[] = [];
-  let collections: PerformanceObserver | undefined;
-  let stopped = false;
-  const add = (source: Source): void => {
-    meter.addBatchObservableCallback(source.read, [...source.instruments]);
-    sources.push(source);
-  };
+export function startRuntimeMetrics(meter: Meter = metrics.getMeter('tricord/runtime')): () => void {
   // A thread has an event loop and a heap of its own. What the process takes, the main thread tells, for all of them.
-  const ofThread = [eventLoopUse, heap];
-  for (const source of isMainThread ? [...ofThread, cpu, memory] : ofThread) add(source(meter));
-  whenTurning(() => {
-    if (stopped) return;
-    add(eventLoopDelay(meter));
-    collections = observeCollections(meter);
-  });
+  const ofThread = [eventLoopUse, eventLoopDelay, heap];
+  const sources = (isMainThread ? [...ofThread, cpu, memory] : ofThread).map(source => source(meter));
+  for (const { instruments, read } of sources) meter.addBatchObservableCallback(read, [...instruments]);
+  const collections = observeCollections(meter);
   return () => {
-    stopped = true;
-    collections?.disconnect();
+    collections.disconnect();
     for (const { instruments, read, stop } of sources) {
       meter.removeBatchObservableCallback(read, [...instruments]);
       stop?.();
     }
   };
-}
-
-/** As `tricord/register` does: what shows nothing before the event loop turns waits until the application has loaded. */
-export function startRuntimeMetricsLater(): void {
-  startRuntimeMetrics(undefined, begin => void setImmediate(begin).unref());
 }
 
 type DelayHistogram = ReturnType<typeof monitorEventLoopDelay>;

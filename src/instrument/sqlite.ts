@@ -1,21 +1,12 @@
-// Client spans and metrics of node:sqlite: what an application that loads it runs.
+// Looks out for node:sqlite, which nothing tells of that it is loaded.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { createRequire } from 'node:module';
 import { attempt } from './fault.ts';
-import { type Methods, SqliteCalls, type SqliteLibrary } from './sqlite-calls.ts';
+
+// Built, what it requires is in a file beside the agent's: see `scripts/bundle.ts`.
+const require = createRequire(import.meta.url);
 
 const CHANNEL = 'sqlite.db.query';
-
-const nodeSqlite: SqliteLibrary<DatabaseSync, StatementSync> = {
-  name: 'node:sqlite',
-  fileOf: database => (database.isOpen ? (database.location() ?? ':memory:') : undefined),
-  sourceOf: ({ sourceSQL }) => ({ sql: sourceSQL }),
-  /** Errors of SQLite have its extended result code. */
-  failureOf(error) {
-    const { errcode } = (error ?? {}) as { errcode?: unknown };
-    return { error, statusCode: typeof errcode === 'number' ? String(errcode) : undefined };
-  },
-};
 
 /**
  * Observes node:sqlite in this thread once its first statement has run, where Node publishes on `sqlite.db.query`.
@@ -26,13 +17,10 @@ const nodeSqlite: SqliteLibrary<DatabaseSync, StatementSync> = {
 export function instrumentSqlite(): void {
   const whenUsed = (): void => {
     unsubscribe(CHANNEL, whenUsed);
-    attempt('node:sqlite', () => observe(process.getBuiltinModule('node:sqlite')));
+    attempt('node:sqlite', () => {
+      const { observeNodeSqlite } = require('./node-sqlite.ts') as typeof import('./node-sqlite.ts');
+      observeNodeSqlite(process.getBuiltinModule('node:sqlite'));
+    });
   };
   subscribe(CHANNEL, whenUsed);
-}
-
-function observe(sqlite: typeof import('node:sqlite')): void {
-  const calls = new SqliteCalls(nodeSqlite);
-  calls.observeConnections(sqlite.DatabaseSync.prototype as unknown as Methods<DatabaseSync>);
-  calls.observeStatements(sqlite.StatementSync.prototype as unknown as Methods<StatementSync>);
 }

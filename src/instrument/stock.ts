@@ -43,7 +43,6 @@ interface Bundle {
  * @param own the names of our instrumentations that are installed
  */
 export function installStockInstrumentations(list: readonly string[], own: ReadonlySet<string>): void {
-  if (list.length === 0) return;
   const { require, resolve } = applicationPackages();
   const load = (name: string): unknown => require(resolve(name));
   const twice = [...covered].filter(([, names]) => names.some(name => own.has(name))).map(([name]) => name);

@@ -14,6 +14,7 @@ import {
   redactUrl,
   setMethod,
 } from './http-conventions.ts';
+import { lazily } from './lazily.ts';
 
 const CLIENT = { kind: SpanKind.CLIENT } as const;
 const CALL = Symbol('tricord.undici-call');
@@ -53,14 +54,14 @@ const headerSetter: TextMapSetter<UndiciRequest> = {
 
 /** Observes every fetch and every request of any copy of undici in this thread, from the next one on. */
 export function instrumentUndici(): void {
-  const client = new UndiciClient();
-  listen<UndiciMessage>('undici:request:create', ({ request }) => client.start(request));
+  const client = lazily(() => new UndiciClient());
+  listen<UndiciMessage>('undici:request:create', ({ request }) => client().start(request));
   listen<UndiciMessage>('undici:request:headers', ({ request, response }) => {
     const call = request[CALL];
     if (call !== undefined) call.statusCode = response?.statusCode ?? 0;
   });
-  listen<UndiciMessage>('undici:request:trailers', ({ request }) => client.end(request, undefined));
-  listen<UndiciMessage>('undici:request:error', ({ request, error }) => client.end(request, error));
+  listen<UndiciMessage>('undici:request:trailers', ({ request }) => client().end(request, undefined));
+  listen<UndiciMessage>('undici:request:error', ({ request, error }) => client().end(request, error));
 }
 
 class UndiciClient {

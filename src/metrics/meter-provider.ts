@@ -12,6 +12,7 @@ import { limits } from '../limits.ts';
 import { encodeMetric, type MetricRecord } from '../transport/otlp/metrics.ts';
 import { type ScopeRecord, Signal, type Sink } from '../transport/otlp/record.ts';
 import type { Writer } from '../transport/otlp/writer.ts';
+import { beginWaiting } from './after-loading.ts';
 import type { MeasuredAggregation } from './aggregation.ts';
 import type { ExemplarFilter } from './exemplar-slots.ts';
 import { Meter, type MeterRules } from './meter.ts';
@@ -230,6 +231,7 @@ export class MeterProvider implements OtelMeterProvider {
   }
 
   #beginRound(): ObservationRound {
+    beginWaiting();
     if (this.#round !== undefined) this.#round.open = false;
     this.#round = new ObservationRound(this.counters);
     return this.#round;

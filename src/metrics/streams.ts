@@ -1,4 +1,5 @@
 // The streams that an instrument's measurements go to: one, or one for each view that selects it.
+import { createRequire } from 'node:module';
 import { isDeepStrictEqual } from 'node:util';
 import { diag } from '@opentelemetry/api';
 import { AggregationTemporality } from '../transport/otlp/metrics.ts';
@@ -7,7 +8,6 @@ import type { MeasuredMetric, Recorder, SeriesRecorder, StreamRules } from './ag
 import type { InstrumentDescriptor, InstrumentKind } from './descriptor.ts';
 import type { ExemplarFilter } from './exemplar-slots.ts';
 import { defaultBounds, ExplicitHistogram } from './explicit-histogram.ts';
-import { defaultShape, ExponentialHistogram } from './exponential-histogram.ts';
 import type { MetricCounters } from './metric-counters.ts';
 import { LastValueAggregation, type NumberDescriptor, SumAggregation } from './number-aggregation.ts';
 import { ObservedAggregation } from './observed-aggregation.ts';
@@ -18,6 +18,9 @@ import type { StreamNews } from './thread-news.ts';
 import type { ThreadShare } from './thread-share.ts';
 import { Totals } from './totals.ts';
 import type { CheckedView, ViewAggregation } from './view.ts';
+
+// Built, what it requires is in a file beside the agent's: see `scripts/bundle.ts`.
+const require = createRequire(import.meta.url);
 
 /** How histograms aggregate (`OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`). */
 export type HistogramAggregation = 'explicit_bucket_histogram' | 'base2_exponential_bucket_histogram';
@@ -182,6 +185,8 @@ function newAggregation(plan: StreamPlan, rules: StreamRules): MeasuredMetric {
       return new ExplicitHistogram(plan, rules, boundaries, { sum: isMonotonic, minMax });
     }
     case 'base2_exponential_bucket_histogram': {
+      const { defaultShape, ExponentialHistogram } =
+        require('./exponential-histogram.ts') as typeof import('./exponential-histogram.ts');
       const { recordMinMax: minMax = true, ...sizes } = aggregation;
       return new ExponentialHistogram(plan, rules, { ...defaultShape, ...sizes, minMax });
     }

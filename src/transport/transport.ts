@@ -64,6 +64,9 @@ export interface TransportOptions extends EndpointOptions {
   readonly news?: (news: DeliveryNews) => void;
 }
 
+// Built, what it requires is in a file beside the agent's: see `scripts/bundle.ts`.
+const require = createRequire(import.meta.url);
+
 /** A resource must leave the larger part of a batch to the items. */
 const RESOURCE_BYTES_MAX: number = limits.batch_bytes_max / 4;
 /** Heap of the transport thread; the batches themselves lie outside of it. */
@@ -324,7 +327,7 @@ export class Transport {
     this.#own = own;
     const { unobserved = (run: () => void): void => run() } = this.#options;
     const run = async (): Promise<void> => {
-      const { openDelivery } = loadDelivery();
+      const { openDelivery } = require('./delivery.ts') as typeof import('./delivery.ts');
       own.delivery = openDelivery(this.#deliveryOptions(undefined), news => this.#hear(news));
       await own.delivery.run();
     };
@@ -460,9 +463,4 @@ export class Transport {
 function workerUrl(): URL {
   const { href } = new URL('./worker.ts', import.meta.url);
   return new URL(href.replace(/\.ts$/, extname(import.meta.url)));
-}
-
-/** The loop for who has no thread for it, which most have: loaded from beside this file, as that is. */
-function loadDelivery(): typeof import('./delivery.ts') {
-  return createRequire(import.meta.url)(`./delivery${extname(import.meta.url)}`);
 }

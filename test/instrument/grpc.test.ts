@@ -8,8 +8,7 @@ import type { ServerOptions } from '@grpc/grpc-js';
 import { trace } from '@opentelemetry/api';
 import { ObservabilityContext } from '../../src/index.ts';
 import { instrumentGrpc } from '../../src/instrument/grpc.ts';
-import { instrumentHttp2Client } from '../../src/instrument/http2-client.ts';
-import { instrumentHttp2Server } from '../../src/instrument/http2-server.ts';
+import { instrumentHttp2Client, instrumentHttp2Server } from '../../src/instrument/http2.ts';
 import { type SeenSpan, Telemetry } from './telemetry.ts';
 
 const telemetry = new Telemetry();

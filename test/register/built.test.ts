@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { after, afterEach, beforeEach, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { root } from '../source-tree.ts';
@@ -59,7 +59,7 @@ const hellos = (): number =>
 
 /** Prints what of the package `import` and `require` do not have in common, and loads it in every way there is. */
 const comparison = `
-  const specifiers = ['tricord', 'tricord/pino', 'tricord/prometheus'];
+  const specifiers = ['tricord', 'tricord/pino', 'tricord/prometheus', 'tricord/sdk'];
   for (const specifier of specifiers) {
     const [imported, required] = [await import(specifier), require(specifier)];
     const names = new Set([...Object.keys(imported), ...Object.keys(required)]);
@@ -106,13 +106,21 @@ describe('the built agent', () => {
       assert.deepEqual([spanNames(), hellos()], [['once'], 1]);
     });
 
-    it(`loads two files: ${flag} ${file}`, async () => {
+    it(`loads one file before the application, and little after it: ${flag} ${file}`, async () => {
       const coverage = mkdtempSync(join(folder, 'coverage-'));
-      const { code } = await observed('idle.cjs', '', [flag, entry(file)], { NODE_V8_COVERAGE: coverage });
+      const script = `for (const file of Object.keys(require.cache)) console.log(file)`;
+      const { code, stdout } = await observed('idle.cjs', script, [flag, entry(file)], {
+        NODE_V8_COVERAGE: coverage,
+      });
       assert.equal(code, 0);
+      const before = stdout.split('\n').filter(path => path.startsWith(installed));
+      assert.deepEqual(
+        before.map(path => basename(path)).filter(name => name !== file),
+        ['agent.cjs'],
+      );
       assert.deepEqual(
         new Set([...loadedFiles(coverage)].filter(name => name !== 'worker.cjs')),
-        new Set([file, 'agent.cjs']),
+        new Set([file, 'agent.cjs', 'self-metrics.cjs', 'runtime-metrics.cjs']),
       );
     });
   }

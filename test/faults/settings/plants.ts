@@ -5,9 +5,9 @@ export const agentPlants: Readonly<Record<string, readonly Edit[]>> = {
   /** A variable that nobody knows is passed over. */
   unseen: [
     {
-      file: 'src/options.ts',
-      text: "filter(name => env[name] !== '' && isUnknown(name, variables))",
-      instead: 'filter(() => false)',
+      file: 'src/read-options.ts',
+      text: '.filter(isUnknown)',
+      instead: '.filter(() => false)',
     },
   ],
   /** A start that fails takes the application's exit code along. */
