@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
+import { agentEnvironment, agentFlags } from './before.ts';
 import type { Figures } from './scenario.ts';
 
 export interface WorkloadOptions {
@@ -54,8 +55,8 @@ export class Workload {
     this.#entry = entry;
     this.process = fork(resolve(import.meta.dirname, entry), [JSON.stringify(settings)], {
       cwd: import.meta.dirname,
-      env: { ...plainEnvironment(), ...env },
-      execArgv: ['--disable-warning=ExperimentalWarning', ...profileFlags(), ...execArgv],
+      env: { ...plainEnvironment(), ...agentEnvironment(), ...env },
+      execArgv: ['--disable-warning=ExperimentalWarning', ...profileFlags(), ...agentFlags(), ...execArgv],
       // Its standard output is the null device: what a logger writes there costs a system call and nothing else.
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });

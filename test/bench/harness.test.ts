@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate as immediate } from 'node:timers/promises';
+import { agentEnvironment, withBefore } from '../../bench/before.ts';
 import { pageWith } from '../../bench/benchmarks-page.ts';
 import { type Result, run } from '../../bench/harness.ts';
 import { jsonLine, tables } from '../../bench/report.ts';
@@ -13,6 +14,7 @@ import {
   type Scenario,
   VoidRun,
 } from '../../bench/scenario.ts';
+import { root } from '../source-tree.ts';
 
 const order: string[] = [];
 
@@ -153,6 +155,35 @@ describe('a benchmark', () => {
     assert.deepEqual(acts, expected);
     assert.deepEqual(voids, [{ round: 1, contestant: 'b', reason: 'it fell over' }]);
     assert.deepEqual(Object.keys(medians), ['a', 'c']);
+  });
+
+  it('can have the agent of another checkout compete', async () => {
+    const agents: [contestant: string, checkout: string | undefined][] = [];
+    const asked = (name: string, mainNs: number): Contestant => ({
+      name,
+      measure: async () => {
+        agents.push([name, agentEnvironment().BENCH_AGENT_OF]);
+        return { mainNs };
+      },
+    });
+    const contestants = [asked('none', 1), asked('tricord', 3)];
+    const columns = [{ figure: 'mainNs', heading: 'ns', digits: 0 }];
+    const bars = [ratio('bar', 'mainNs', ['tricord', 'none'], { atMost: 4 })];
+    const scenario = withBefore({ name: 'turn', about: '', contestants, columns, ratios: bars }, '/before');
+    const { medians, ratios } = await run(scenario, 1, () => {});
+    assert.deepEqual(Object.keys(medians), ['none', 'tricord', 'tricord (before)']);
+    assert.deepEqual(agents, [
+      ['none', undefined],
+      ['tricord', root],
+      ['tricord', '/before'],
+    ]);
+    assert.deepEqual(
+      ratios.map(({ name, value }) => [name, value]),
+      [
+        ['bar', 3],
+        ['mainNs_to_before', 1],
+      ],
+    );
   });
 
   it('accepts what was delivered once, and neither less nor more', () => {
