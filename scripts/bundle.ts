@@ -25,17 +25,20 @@ const modules = globSync('**/*.ts', { cwd: source }).map(moduleOf);
 const lazyModules = modules.flatMap(module =>
   [...textOf(module).matchAll(lazy)].map(([, path]) => join(dirname(module), path!)),
 );
+/** What is no library's of those that are loaded so by instrumentations. */
+const ofAgent = ['runtime-metrics', 'start-report', 'stock'];
 /** Instrumentations of libraries, which have much in common. */
 const libraries = lazyModules.filter(
-  module => dirname(module) === 'instrument' && !/(metrics|report|stock)$/.test(module),
+  module => dirname(module) === 'instrument' && !ofAgent.includes(basename(module)),
 );
+const alone = [...seldom, ...lazyModules].filter(module => !libraries.includes(module));
+if (new Set(alone.map(each => basename(each))).size < new Set(alone).size)
+  throw new Error(`Two of these have one name, and so one file: ${alone.join(', ')}.`);
 /** The files beside the agent's: what each is made of. They have the agent's modules from there, of which there is one copy. */
 const parts: ReadonlyMap<string, string> = new Map([
   ['libraries', `module.exports = { ${libraries.map(evaluatedLater).join(', ')} };`],
   ['tricord', allOf(doctor)],
-  ...[...seldom, ...lazyModules]
-    .filter(module => !libraries.includes(module))
-    .map(module => [basename(module), allOf(module)] as const),
+  ...alone.map(module => [basename(module), allOf(module)] as const),
 ]);
 
 function moduleOf(file: string): string {
@@ -97,12 +100,12 @@ export async function bundle(): Promise<string[]> {
     written.push(path);
   };
   const agents = await exportsOf(await modulesOf([...entries, registration]));
-  const ofAgent = new FromAgent(new Map([...agents, [API, namesOfApi()]]));
+  const lender = new Lender(new Map([...agents, [API, namesOfApi()]]));
   for (const [part, contents] of parts) {
-    const code = await commonJs({ stdin: { contents, resolveDir: root }, plugins: [ofAgent.plugin] });
+    const code = await commonJs({ stdin: { contents, resolveDir: root }, plugins: [lender.plugin] });
     write(`${part}.cjs`, part === 'tricord' ? `#!/usr/bin/env node\n${code}` : code);
   }
-  const contents = [...[...entries, registration].map(allOf), ...ofAgent.lent()].join('\n');
+  const contents = [...[...entries, registration].map(allOf), ...lender.lent()].join('\n');
   const exported = await exportsOf([...entries, ...seldom]);
   const names = entries.flatMap(entry => exported.get(entry)!);
   // Never run: tells who imports it as an ES module what there is to import.
@@ -124,7 +127,7 @@ export async function bundle(): Promise<string[]> {
 }
 
 /** What files beside the agent's import of its modules, of which there is one copy: the agent's. */
-class FromAgent {
+class Lender {
   readonly #names: ReadonlyMap<string, readonly string[]>;
   readonly #used = new Set<string>();
 

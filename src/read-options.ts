@@ -1,7 +1,7 @@
 // Takes each option from code, the environment or its default, and says what of the environment is of no effect.
 import { createRequire } from 'node:module';
 import { OptionError } from './errors.ts';
-import { nearest } from './nearest.ts';
+import { nearest, nearestVariable } from './nearest.ts';
 import { type Option, printable } from './option-kinds.ts';
 import { type Options, optionTable } from './options.ts';
 import type { Standing } from './otel-variables.ts';
@@ -86,6 +86,8 @@ function standingOf(
   // Most likely they are misspelled.
   const unknown = others
     .filter(isUnknown)
-    .map(name => `${name} is ignored: there is no such variable. Did you mean ${nearest(name, known)}?`);
+    .map(
+      name => `${name} is ignored: there is no such variable. Did you mean ${nearestVariable(name, known)}?`,
+    );
   return { ...found, warnings: [...unknown, ...warnings] };
 }

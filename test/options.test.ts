@@ -165,6 +165,9 @@ describe('a variable that cannot be used', () => {
         /^OTEL_EXPERIMENTAL_CONFIG_FILE is ignored. Use OTEL_CONFIG_FILE\.$/,
       ],
       ['TRICORD_RING_BITES', '1', /there is no such variable. Did you mean TRICORD_RING_BYTES\?/],
+      ['TRICORD_SAMPLR', '1', /there is no such variable. Did you mean OTEL_TRACES_SAMPLER\?/],
+      ['TRICORD_ENDPOINT', 'x', /there is no such variable. Did you mean OTEL_EXPORTER_OTLP_ENDPOINT\?/],
+      ['OTEL_LOG_BUDGET', '1', /there is no such variable. Did you mean TRICORD_LOGS_BUDGET\?/],
     ];
     for (const [name, value, message] of wrong) {
       const { options, warnings } = readOptions({}, { [name]: value });
