@@ -2,8 +2,8 @@
 const { createRequire, registerHooks } = require('node:module');
 const { join } = require('node:path');
 
-const there = createRequire(join(process.env.BENCH_AGENT_OF, 'package.json'));
+const { resolve } = createRequire(join(process.env.BENCH_AGENT_OF, 'package.json'));
+const files = new Map(['tricord', 'tricord/register'].map(name => [name, resolve(name)]));
 registerHooks({
-  resolve: (specifier, context, next) =>
-    next(/^tricord(\/|$)/.test(specifier) ? there.resolve(specifier) : specifier, context),
+  resolve: (specifier, context, next) => next(files.get(specifier) ?? specifier, context),
 });
