@@ -132,7 +132,7 @@ interface Beyond {
 
 /** @throws OptionError for one that cannot be used */
 function checked(views: readonly View[]): readonly CheckedView[] {
-  if (views.length === 0) return [];
+  if (Array.isArray(views) && views.length === 0) return [];
   const { checkedViews } = require('./metrics/view.ts') as typeof import('./metrics/view.ts');
   return checkedViews(views);
 }

@@ -74,4 +74,12 @@ describe('start()', () => {
         message: /"sampler" takes an object with the method "shouldSample"/,
       });
   });
+
+  it('refuses what is no list of views', () => {
+    for (const views of [null, '', {}, 7])
+      assert.throws(() => start({ views: views as never }), {
+        code: 'TRICORD_OPTION',
+        message: /views takes a list of views/,
+      });
+  });
 });
