@@ -19,7 +19,8 @@ const loop = 'transport/worker';
 const doctor = 'doctor/main';
 const API = '@opentelemetry/api';
 
-/** How a module loads another when it needs it. */
+/** How a module loads another when it needs it, and what it does that with: built, one such function serves all of a file. */
+const OWN_REQUIRE = 'const require = createRequire(import.meta.url);\n';
 const lazy = /\brequire\('(\.[\w./-]+)\.ts'\)/g;
 const modules = globSync('**/*.ts', { cwd: source }).map(moduleOf);
 const lazyModules = modules.flatMap(module =>
@@ -67,17 +68,25 @@ const lazyApart: Plugin = {
     onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, ({ path }) => {
       const module = moduleOf(relative(source, path));
       const fromFile = (_: string, to: string): string => requireOf(join(dirname(module), to));
-      return { contents: textOf(module).replaceAll(lazy, fromFile), loader: 'ts' };
+      const text = textOf(module);
+      const contents = text.replaceAll(lazy, fromFile);
+      return { contents: contents === text ? text : contents.replace(OWN_REQUIRE, ''), loader: 'ts' };
     });
   },
 };
 
 function requireOf(module: string): string {
   const isLibrary = libraries.includes(module);
-  return isLibrary ? `require('./libraries.cjs')['${module}']` : `require('./${basename(module)}.cjs')`;
+  return isLibrary
+    ? `requireBeside('./libraries.cjs')['${module}']`
+    : `requireBeside('./${basename(module)}.cjs')`;
 }
 
 const LINE_LENGTH = 120;
+const BANNER = [
+  "const importMetaUrl = require('node:url').pathToFileURL(__filename).href;",
+  "const requireBeside = require('node:module').createRequire(__filename);",
+].join('\n');
 
 const common = {
   bundle: true,
@@ -191,11 +200,11 @@ async function commonJs(options: BuildOptions): Promise<string> {
     minifyWhitespace: true,
     lineLimit: LINE_LENGTH,
     define: { 'import.meta.url': 'importMetaUrl', 'import.meta.dirname': '__dirname' },
-    banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href;" },
+    banner: { js: BANNER },
   });
   // A class that names itself is printed as `Name=class _Name`; programs would see that name.
   const classes = new Set([...code.matchAll(/\b(\w+)=class _\1\b/g)].map(match => match[1]!));
-  return `"use strict";\n${code.replace(/^#!.*\n/, '').replaceAll(/\b_(\w+)\b/g, (whole, name: string) => (classes.has(name) ? name : whole))}`;
+  return `"use strict";\n${code.replaceAll(/\b_(\w+)\b/g, (whole, name: string) => (classes.has(name) ? name : whole))}`;
 }
 
 /** The modules that these are made of, themselves among them. */

@@ -26,14 +26,17 @@ export interface SdkSources {
   /** The share of traces that the options ask for, 0 to 1. */
   ratio(): number;
   stats(): TransportStats;
-  /** How long exports of a signal took. */
-  durations(signal: Signal): { readonly success: Durations; readonly failure: Durations };
   readonly endpoint: URL;
   readonly protocol: 'grpc' | 'http/protobuf';
 }
 
+interface TimedSources extends SdkSources {
+  /** How long exports of a signal took. */
+  durations(signal: Signal): { readonly success: Durations; readonly failure: Durations };
+}
+
 /** What is known at one collection. */
-interface Moment extends Omit<SdkSources, 'durations'> {
+interface Moment extends SdkSources {
   readonly transport: TransportStats;
 }
 
@@ -323,8 +326,8 @@ export interface SdkMeasures {
   forgetDurations(): void;
 }
 
-/** Observes all of it once per collection: nothing of this is on the way of a span, a measurement or a log record. */
-export function measureSdk(meter: Meter, sources: SdkSources): SdkMeasures {
+/** Observes the agent, and how long its collections and exports take. */
+export function measureSdk(meter: Meter, sources: TimedSources): SdkMeasures {
   observeSdk(meter, sources);
   const duration = meter.createHistogram('otel.sdk.metric_reader.collection.duration', {
     description: 'The duration of the collect operation of the metric reader.',
@@ -341,7 +344,8 @@ export function measureSdk(meter: Meter, sources: SdkSources): SdkMeasures {
   };
 }
 
-export function observeSdk(meter: Meter, sources: Omit<SdkSources, 'durations'>): void {
+/** Observes all counters once per collection: nothing of this is on the way of a span, a measurement or a log record. */
+export function observeSdk(meter: Meter, sources: SdkSources): void {
   const instruments = rows.map(row => ({ row, instrument: create(meter, row) }));
   const observe = (result: BatchObservableResult): void => {
     const moment: Moment = { ...sources, transport: sources.stats() };
